@@ -1,0 +1,1 @@
+"""The fifteen backbones, behind one surface and one registry."""

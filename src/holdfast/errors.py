@@ -1,0 +1,91 @@
+"""What can go wrong, and the exit code of each.
+
+HoldfastError                      1
+├── UsageError                     2   bad usage or configuration
+│   ├── ConfigError                2
+│   └── UnknownBackboneError       2
+├── DataError                      2   the images or their folder
+├── RecoveryRefusedError           3   cannot be resumed exactly
+│   └── DamagedCheckpointError     3
+├── DirectoryInUseError            4   another process holds the lock
+├── StorageError                   5   the disk refused
+├── TrainingDivergedError          1   the loss is not a number
+└── Interrupted                    130 or 143, after saving
+
+A message says what, where, and what to do next, in one line.
+"""
+
+from collections.abc import Sequence
+
+EXIT_COMPLETE = 0
+EXIT_JOB_FAILED = 1
+
+
+class HoldfastError(Exception):
+    """The root of Holdfast's own faults."""
+
+    exit_code = EXIT_JOB_FAILED
+
+
+class UsageError(HoldfastError):
+    """A command or a call that cannot be carried out as given."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A setting has a value that cannot be used."""
+
+
+class UnknownBackboneError(UsageError):
+    """No backbone has this name."""
+
+    def __init__(self, name: str, near: Sequence[str] = ()) -> None:
+        hint = f"did you mean {' or '.join(near)}?" if near else "`holdfast backbones` lists them"
+        super().__init__(f"no backbone is called {name!r}: {hint}")
+
+
+class DataError(HoldfastError):
+    """The images, or the folder they are in, cannot be trained on."""
+
+    exit_code = 2
+
+
+class RecoveryRefusedError(HoldfastError):
+    """The run cannot be continued exactly, so it is not continued."""
+
+    exit_code = 3
+
+
+class DamagedCheckpointError(RecoveryRefusedError):
+    """A checkpoint's bytes are not what was written."""
+
+
+class DirectoryInUseError(HoldfastError):
+    """Another process trains in this checkpoint directory."""
+
+    exit_code = 4
+
+
+class StorageError(HoldfastError):
+    """The file system refused an operation that durability needs."""
+
+    exit_code = 5
+
+
+class TrainingDivergedError(HoldfastError):
+    """The loss became NaN or infinite; the job stops, the series goes on."""
+
+
+class Interrupted(HoldfastError):  # noqa: N818 - an order obeyed, not a fault
+    """A signal asked for a stop; everything up to here is saved."""
+
+    def __init__(self, signal_number: int, where: str = "") -> None:
+        self.signal_number = signal_number
+        self.where = where
+        super().__init__(where or f"stopped by signal {signal_number}")
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """130 after Ctrl-C, 143 after any other request, as shells expect."""
+        return 130 if self.signal_number == 2 else 143

@@ -1,0 +1,23 @@
+"""Bytes that survive a crash; knows no torch."""
+
+from holdfast.storage.atomic import (
+    append_durably,
+    atomic_writer,
+    is_temporary,
+    make_directory,
+    remove,
+    remove_empty_directory,
+    remove_temporaries,
+    write_atomically,
+)
+
+__all__ = [
+    "append_durably",
+    "atomic_writer",
+    "is_temporary",
+    "make_directory",
+    "remove",
+    "remove_empty_directory",
+    "remove_temporaries",
+    "write_atomically",
+]

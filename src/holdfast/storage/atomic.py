@@ -1,0 +1,123 @@
+"""Every effect on disk: durable writes, appends, removals.
+
+A write goes: temporary file in the same directory, write, flush, fsync(file), rename,
+fsync(directory). After a crash at any point the final name holds either the old bytes or the
+new ones, whole (borg's SaveFile has the same order; ``tests/storage`` reads ours off strace).
+What it cannot promise: a disk that acknowledges a flush it has not made.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from holdfast.errors import StorageError
+
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)\.tmp")
+
+
+@contextmanager
+def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file whose bytes appear under ``path`` whole, and durably, when the block ends.
+
+    If the block raises, ``path`` is untouched and the temporary file is removed. A file whose
+    fsync failed is never synced again: the kernel may have dropped its pages (fsyncgate).
+
+    Raises:
+        StorageError: the file system refused (disk full, read-only, I/O error).
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _storage_errors(path):
+        try:
+            with temporary.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):  # the first error is the one worth telling
+                temporary.unlink(missing_ok=True)
+            raise
+        _sync_directory(path.parent)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace the contents of ``path`` by ``data``, durably."""
+    with atomic_writer(path) as file:
+        file.write(data)
+
+
+def append_durably(path: Path, data: bytes) -> None:
+    """Append ``data`` to ``path`` and sync it; a crash may leave a torn tail, never a gap."""
+    with _storage_errors(path):
+        created = not path.exists()
+        with path.open("ab") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if created:
+            _sync_directory(path.parent)
+
+
+def make_directory(path: Path) -> None:
+    """Create ``path`` and its parents, durably; it may exist already."""
+    with _storage_errors(path):
+        missing = [p for p in (path, *path.parents) if not p.exists()]
+        path.mkdir(parents=True, exist_ok=True)
+        for created in reversed(missing):
+            _sync_directory(created.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove one file; it may be gone already."""
+    with _storage_errors(path):
+        path.unlink(missing_ok=True)
+
+
+def remove_empty_directory(path: Path) -> None:
+    """Remove ``path`` if it is an empty directory."""
+    with _storage_errors(path):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def remove_temporaries(directory: Path) -> list[Path]:
+    """Remove what dead writers left half-written; the caller holds the directory's lock."""
+    leftovers = [p for p in directory.iterdir() if is_temporary(p)]
+    for path in leftovers:
+        remove(path)
+    return leftovers
+
+
+def is_temporary(path: Path) -> bool:
+    """Tell whether a name is one that `atomic_writer` uses before the commit."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def _sync_directory(path: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a directory; NTFS journals the rename itself
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _storage_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{path}: {_reason(error)}") from error
+
+
+def _reason(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full; free some space and run the same command again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "not writable; make it so, or name another --checkpoint-dir"
+    return f"{error.strerror or error}; nothing saved before is lost, run the same command again"
