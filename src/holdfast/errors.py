@@ -9,8 +9,10 @@ HoldfastError                      1
 │   └── DamagedCheckpointError     3
 ├── DirectoryInUseError            4   another process holds the lock
 ├── StorageError                   5   the disk refused
-├── TrainingDivergedError          1   the loss is not a number
-└── Interrupted                    130 or 143, after saving
+└── TrainingDivergedError          1   the loss is not a number
+
+KeyboardInterrupt
+└── Interrupted                    130 or 143, after saving; no ``except Exception`` eats it
 
 A message says what, where, and what to do next, in one line.
 """
@@ -77,7 +79,7 @@ class TrainingDivergedError(HoldfastError):
     """The loss became NaN or infinite; the job stops, the series goes on."""
 
 
-class Interrupted(HoldfastError):  # noqa: N818 - an order obeyed, not a fault
+class Interrupted(KeyboardInterrupt):
     """A signal asked for a stop; everything up to here is saved."""
 
     def __init__(self, signal_number: int, where: str = "") -> None:
@@ -86,6 +88,6 @@ class Interrupted(HoldfastError):  # noqa: N818 - an order obeyed, not a fault
         super().__init__(where or f"stopped by signal {signal_number}")
 
     @property
-    def exit_code(self) -> int:  # type: ignore[override]
+    def exit_code(self) -> int:
         """130 after Ctrl-C, 143 after any other request, as shells expect."""
         return 130 if self.signal_number == 2 else 143

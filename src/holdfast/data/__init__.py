@@ -1,0 +1,27 @@
+"""From a folder of images to batches: list, decode once, split, augment."""
+
+from holdfast.data.augment import Augment, resize_for
+from holdfast.data.cache import ImageCache, prepare
+from holdfast.data.dataset import ImageSet
+from holdfast.data.decode import BadImage, decode
+from holdfast.data.folder import FolderSource, open_folder
+from holdfast.data.source import DigitsSource, Source, demo_digits
+from holdfast.data.split import Split, fold_indices, split_indices
+
+__all__ = [
+    "Augment",
+    "BadImage",
+    "DigitsSource",
+    "FolderSource",
+    "ImageCache",
+    "ImageSet",
+    "Source",
+    "Split",
+    "decode",
+    "demo_digits",
+    "fold_indices",
+    "open_folder",
+    "prepare",
+    "resize_for",
+    "split_indices",
+]

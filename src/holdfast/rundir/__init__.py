@@ -1,0 +1,56 @@
+"""What a run leaves on disk: names, recovery state, journal; knows no torch."""
+
+from holdfast.rundir.journal import Journal, Record, stamped
+from holdfast.rundir.layout import (
+    DEFAULT_STAGES,
+    IMAGE_CACHE,
+    JOURNAL,
+    KFOLD_PROGRESS,
+    LOCK,
+    RECOVERY_STATE,
+    STATUS_TEXT,
+    CheckpointFile,
+    JobName,
+    Position,
+    best_path,
+    check_backbone_name,
+    check_stage_name,
+    checkpoint_path,
+    list_all_checkpoints,
+    list_checkpoints,
+    list_results,
+    parse_checkpoint,
+)
+from holdfast.rundir.recovery import RecoveryState, Result, forget, load_state, save_state
+from holdfast.rundir.verify import damage, is_committed
+
+__all__ = [
+    "CheckpointFile",
+    "DEFAULT_STAGES",
+    "IMAGE_CACHE",
+    "JOURNAL",
+    "JobName",
+    "Journal",
+    "KFOLD_PROGRESS",
+    "LOCK",
+    "Position",
+    "RECOVERY_STATE",
+    "Record",
+    "RecoveryState",
+    "Result",
+    "STATUS_TEXT",
+    "best_path",
+    "check_backbone_name",
+    "check_stage_name",
+    "checkpoint_path",
+    "damage",
+    "forget",
+    "is_committed",
+    "list_all_checkpoints",
+    "list_checkpoints",
+    "list_results",
+    "load_state",
+    "parse_checkpoint",
+    "save_state",
+    "stamped",
+]

@@ -1,0 +1,32 @@
+"""Reading a run for people: snapshot, text; knows no torch and takes no lock."""
+
+from holdfast.status.snapshot import (
+    COMPLETE,
+    FAILED,
+    PENDING,
+    STARTED,
+    JobStatus,
+    Status,
+    read_status,
+    stage_epochs,
+    summarise,
+)
+from holdfast.status.table import results_table
+from holdfast.status.text import describe, human_bytes, render_text, resume_lines
+
+__all__ = [
+    "COMPLETE",
+    "FAILED",
+    "JobStatus",
+    "PENDING",
+    "STARTED",
+    "Status",
+    "describe",
+    "human_bytes",
+    "read_status",
+    "render_text",
+    "results_table",
+    "resume_lines",
+    "stage_epochs",
+    "summarise",
+]

@@ -10,8 +10,10 @@ from holdfast.storage.atomic import (
     remove_temporaries,
     write_atomically,
 )
+from holdfast.storage.lock import DirectoryLock
 
 __all__ = [
+    "DirectoryLock",
     "append_durably",
     "atomic_writer",
     "is_temporary",

@@ -1,0 +1,28 @@
+"""Training that can be stopped anywhere: runs, jobs, stages, and the loop that uses them."""
+
+from holdfast.training.evaluate import Predictions
+from holdfast.training.interrupt import StopRequest
+from holdfast.training.job import Job, Progress, RunSettings
+from holdfast.training.loop import Ingredients, measure, train
+from holdfast.training.randomness import steps_per_epoch, use_deterministic_kernels
+from holdfast.training.run import Run, differences, open_run
+from holdfast.training.stage import Stage
+from holdfast.training.state import TrainState
+
+__all__ = [
+    "Ingredients",
+    "Job",
+    "Predictions",
+    "Progress",
+    "Run",
+    "RunSettings",
+    "Stage",
+    "StopRequest",
+    "TrainState",
+    "differences",
+    "measure",
+    "open_run",
+    "steps_per_epoch",
+    "train",
+    "use_deterministic_kernels",
+]

@@ -1,0 +1,41 @@
+# make train   the main job, on the built-in demo, in checkpoints/
+# make test    the whole test suite
+# make check   what CI runs: tests, lint, types, layers, generated docs
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: train test lint types layers docs docs-check check clean
+
+train: .venv/installed
+	$(BIN)/holdfast train
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+lint: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/installed
+	$(BIN)/mypy
+
+layers: .venv/installed
+	$(BIN)/lint-imports
+
+docs: .venv/installed
+	$(BIN)/python docs/generate.py
+
+docs-check: .venv/installed
+	$(BIN)/python docs/generate.py --check
+
+check: test lint types layers docs-check
+
+clean:
+	rm -rf .venv
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@

@@ -1,0 +1,163 @@
+"""The one writer of what a run knows: journal, recovery state, status text, in that order."""
+
+from pathlib import Path
+from typing import Any
+
+from holdfast.rundir import (
+    DEFAULT_STAGES,
+    LOCK,
+    STATUS_TEXT,
+    JobName,
+    Journal,
+    Position,
+    Record,
+    RecoveryState,
+    Result,
+    forget,
+    list_all_checkpoints,
+    list_results,
+    load_state,
+    save_state,
+)
+from holdfast.status import render_text, summarise
+from holdfast.storage import DirectoryLock, remove, remove_temporaries, write_atomically
+
+
+class Ledger:
+    """What a checkpoint directory knows, read from the disk each time it is asked.
+
+    Nothing is kept in memory, so any number of ledgers in one process agree. Reading needs
+    nothing; the first write takes the directory's lock and keeps it until `close` or the end
+    of the process.
+    """
+
+    def __init__(self, directory: Path, default_backbones: list[str] | None = None) -> None:
+        self.directory = directory
+        self.journal = Journal(directory)
+        self.holding = False
+        """Whether this is the directory's writer."""
+        self._default_backbones = default_backbones or []
+        self._lock = DirectoryLock(directory / LOCK)
+
+    def hold(self) -> None:
+        """Become the directory's writer: lock it, and end what a dead writer left half-done.
+
+        Raises:
+            DirectoryInUseError: another process is the writer.
+        """
+        if self.holding:
+            return
+        self._lock.acquire()
+        self.holding = True
+        remove_temporaries(self.directory)
+        self._finish_reset()
+
+    def close(self) -> None:
+        """Stop being the writer."""
+        if self.holding:
+            self.holding = False
+            self._lock.release()
+
+    @property
+    def state(self) -> RecoveryState:
+        """The recovery state as the disk has it; hand a changed one to `publish`."""
+        return load_state(self.directory) or RecoveryState()
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The order of a job's stages in this run."""
+        return tuple(self.state.run.get("stages", DEFAULT_STAGES))
+
+    def plan(self, run: dict[str, Any], backbones: list[str], folds: dict[str, int]) -> None:
+        """Record what the run is and what it is to train."""
+        self.hold()
+        state = self.state
+        if (state.run, state.backbones, state.folds) != (run, backbones, folds):
+            self.journal.append("run_planned", run=run, backbones=backbones, folds=folds)
+            state.run, state.backbones, state.folds = run, backbones, folds
+        self.publish(state)
+
+    def remember_stages(self, epochs: dict[str, int]) -> None:
+        """Record the stages of the run's jobs where they are not what is known."""
+        state = self.state
+        if state.run.get("stages") != epochs:
+            self.plan({**state.run, "stages": epochs}, state.backbones, state.folds)
+
+    def entered(self, job: JobName, position: Position | None) -> None:
+        """Record that ``job`` starts, or goes on from ``position``."""
+        self.hold()
+        if position is None:
+            self.journal.append("job_started", job=str(job))
+        else:
+            self.journal.append("job_resumed", job=str(job), **vars(position))
+        state = self.state
+        state.failed.pop(job, None)
+        self.publish(_at(state, job, position or Position(self.stages[0], 0)))
+
+    def moved(self, job: JobName, position: Position) -> None:
+        """Record how far ``job`` has come."""
+        self.hold()
+        self.publish(_at(self.state, job, position))
+
+    def completed(self, job: JobName, result: Result, seconds: float = 0.0) -> None:
+        """Record the result of ``job``; a second one replaces the first."""
+        self.hold()
+        self.journal.append("job_completed", job=str(job), result=result, seconds=seconds)
+        state = self.state
+        state.results[job] = result
+        state.failed.pop(job, None)
+        if state.current_job == job:
+            state.current_job = state.current_stage = state.current_epoch = None
+        self.publish(state)
+
+    def failed(self, job: JobName, error: str) -> None:
+        """Record that ``job`` ended with ``error``; the next start tries it again."""
+        self.hold()
+        self.journal.append("job_failed", job=str(job), error=error)
+        state = self.state
+        state.failed[job] = error
+        self.publish(state)
+
+    def reset(self, backbone: str | None = None) -> None:
+        """Forget one backbone, or with None the whole run, and remove its checkpoints."""
+        self.hold()
+        self.journal.append("reset", backbone=backbone)
+        self._finish_reset()
+
+    def publish(self, state: RecoveryState) -> None:
+        """Write recovery state and status text."""
+        self.hold()
+        save_state(self.directory, state)
+        status = summarise(self.directory, state, self.journal.read(), self._default_backbones)
+        write_atomically(self.directory / STATUS_TEXT, render_text(status).encode())
+
+    def _finish_reset(self) -> None:
+        """Carry out a reset that is the journal's last word; a crash inside one ends here."""
+        last = self.journal.read()[-1:]
+        if not last or last[0].get("event") != "reset":
+            return
+        backbone = last[0]["backbone"]
+        for file in list_all_checkpoints(self.directory):
+            if backbone in (None, file.job.backbone):
+                remove(file.path)
+        for job, path in list_results(self.directory):
+            if backbone in (None, job.backbone):
+                remove(path)
+        state = self.state
+        forget(state, backbone)
+        self.publish(state)
+        self.journal.rewrite(lambda record: not _concerns(record, backbone))
+        self.journal.append("reset_done", backbone=backbone)
+
+
+def _at(state: RecoveryState, job: JobName, position: Position) -> RecoveryState:
+    state.current_job = job
+    state.current_stage, state.current_epoch = position.stage, position.epoch
+    return state
+
+
+def _concerns(record: Record, backbone: str | None) -> bool:
+    """Tell whether a record is about a backbone, or, with None, about anything trained."""
+    if backbone is None:
+        return record.get("event") != "reset"
+    return "job" in record and JobName.parse(record["job"]).backbone == backbone

@@ -1,0 +1,238 @@
+"""CheckpointManager: the machinery under the guide's names."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from holdfast.checkpoint.ledger import Ledger
+from holdfast.checkpoint.record import CheckpointRecord, make_record, weights_only
+from holdfast.checkpoint.results import adopt_results, complete_job, guide_result
+from holdfast.checkpoint.store import CheckpointStore
+from holdfast.config import BACKBONES
+from holdfast.errors import DirectoryInUseError, UsageError
+from holdfast.rundir import (
+    STATUS_TEXT,
+    CheckpointFile,
+    JobName,
+    Position,
+    Result,
+    check_backbone_name,
+    check_stage_name,
+)
+from holdfast.status import read_status
+
+PipelineState = dict[str, Any]
+
+
+class CheckpointManager:
+    """Saves, finds and loads the checkpoints of one directory.
+
+    Reading takes no lock, so a second process may look at any time. The first call that
+    writes makes this process the directory's one writer.
+
+    Args:
+        checkpoint_dir: where the checkpoints are; created by the first write.
+        backbones: the series to train; the run's own list where one has been recorded,
+            otherwise all fifteen.
+        keep_latest: checkpoints of a backbone that `cleanup_old_checkpoints` keeps.
+
+    Raises:
+        DirectoryInUseError: from any call that writes, while another process is the writer.
+        StorageError: from any call that writes, where the disk refuses.
+    """
+
+    def __init__(
+        self,
+        checkpoint_dir: str | Path = "checkpoints",
+        backbones: Sequence[str] | None = None,
+        keep_latest: int = 3,
+    ) -> None:
+        self.checkpoint_dir = Path(checkpoint_dir)
+        self.keep_latest = keep_latest
+        self._backbones = list(backbones or BACKBONES)
+        self._ledger = Ledger(self.checkpoint_dir, self._backbones)
+        self._store = CheckpointStore(self.checkpoint_dir, self._ledger.stages)
+
+    def get_recovery_status(self) -> dict[str, Any]:
+        """Return how the run stands.
+
+        Keys: recovery_available, total_backbones, completed, remaining, next_backbone,
+        current_backbone, current_stage, current_epoch, and jobs (one dict for each backbone
+        and fold).
+        """
+        return read_status(self.checkpoint_dir, self._backbones).to_json()
+
+    def export_recovery_summary(self) -> Path:
+        """Write ``recovery_status.txt`` anew and return its path.
+
+        While another process trains, its own up-to-date file is left as it is.
+        """
+        path = self.checkpoint_dir / STATUS_TEXT
+        try:
+            ledger = self._writable()
+            ledger.publish(ledger.state)
+        except DirectoryInUseError:
+            if not path.exists():
+                raise
+        return path
+
+    def save_backbone_checkpoint(
+        self,
+        backbone_name: str,
+        model_state_dict: Mapping[str, Any],
+        epoch: int,
+        metrics: Mapping[str, float] | None = None,
+        history: Mapping[str, list[Any]] | None = None,
+        optimizer_state: Mapping[str, Any] | None = None,
+        scheduler_state: Mapping[str, Any] | None = None,
+        stage: str = "head",
+        *,
+        step: int = 0,
+        fold: int | None = None,
+    ) -> Path:
+        """Save one checkpoint and return its path; when this returns, it is durable."""
+        job = JobName(check_backbone_name(backbone_name), fold)
+        position = Position(check_stage_name(stage), epoch, step)
+        record = make_record(
+            job,
+            position,
+            model=model_state_dict,
+            optimizer=optimizer_state,
+            scheduler=scheduler_state,
+            metrics=metrics,
+            history=history,
+            device=_device_of(model_state_dict),
+        )
+        ledger = self._writable()
+        path = self._store.save(job, position, record)
+        ledger.moved(job, position)
+        return path
+
+    def load_backbone_checkpoint(
+        self,
+        backbone_name: str,
+        stage: str | None = None,
+        epoch: int | None = None,
+        *,
+        fold: int | None = None,
+    ) -> CheckpointRecord | None:
+        """Return a backbone's newest good checkpoint, or the one asked for; None if there is none.
+
+        Damaged ones are named in the journal and stepped over.
+
+        Raises:
+            DamagedCheckpointError: the very checkpoint that ``stage`` and ``epoch`` name is
+                damaged.
+        """
+        job = JobName(backbone_name, fold)
+        if stage is None and epoch is None:
+            return self._store.newest(job, self._note_damage)
+        for file in self._store.newest_first(job):
+            position = file.position
+            if stage in (None, position.stage) and epoch in (None, position.epoch):
+                return self._store.load(file)
+        return None
+
+    def save_pipeline_state(self, state: Mapping[str, Any]) -> None:
+        """Record where the series stands; keys that are not the guide's are kept as they are."""
+        given = dict(state)
+        results = given.pop("results", {})
+        for name in [*given.pop("completed_backbones", []), *results]:
+            done = self._writable().state.results.get(JobName(name))
+            if done is None or (name in results and done != guide_result(results[name])):
+                self.mark_backbone_complete(name, results.get(name, {}))
+        current = self._writable().state
+        if "current_backbone" in given:
+            name = given.pop("current_backbone")
+            current.current_job = JobName(check_backbone_name(name)) if name else None
+        current.current_stage = given.pop("current_stage", current.current_stage)
+        current.current_epoch = given.pop("current_epoch", current.current_epoch)
+        given.pop("timestamp", None)  # the file's time is the time of its writing
+        current.extra.update(given)
+        self._ledger.publish(current)
+
+    def load_pipeline_state(self) -> PipelineState | None:
+        """Return where the series stands, under the guide's keys; None where nothing has begun."""
+        state = self._ledger.state
+        if not (state.timestamp or state.results or state.current_job):
+            return None
+        return {
+            **state.extra,
+            "completed_backbones": state.completed_backbones,
+            "current_backbone": state.current_job.backbone if state.current_job else None,
+            "current_stage": state.current_stage,
+            "current_epoch": state.current_epoch,
+            "results": {j.backbone: r for j, r in state.results.items() if j.fold is None},
+            "timestamp": state.timestamp,
+        }
+
+    def mark_backbone_complete(self, backbone_name: str, results: Mapping[str, Any]) -> None:
+        """Record a backbone as trained; its newest weights are kept with the result inside."""
+        self._complete(JobName(check_backbone_name(backbone_name)), results)
+
+    def save_kfold_progress(
+        self, backbone_name: str, fold: int, results: Mapping[str, Any], folds: int | None = None
+    ) -> None:
+        """Record one fold (counted from 1) of a backbone's ``folds`` as trained."""
+        name = check_backbone_name(backbone_name)
+        if fold < 1:
+            raise UsageError(f"fold {fold}: folds are counted from 1")
+        ledger = self._writable()
+        state = ledger.state
+        state.folds[name] = max(state.folds.get(name, 0), fold, folds or 0)
+        ledger.publish(state)
+        self._complete(JobName(name, fold), results)
+
+    def load_kfold_progress(self, backbone_name: str) -> dict[int, Result]:
+        """Return the results of a backbone's completed folds, by fold."""
+        results = self._ledger.state.results
+        mine = {job: result for job, result in results.items() if job.backbone == backbone_name}
+        return {job.fold: result for job, result in mine.items() if job.fold is not None}
+
+    def get_completed_backbones(self) -> list[str]:
+        """Return the names of the completed backbones, in the order of completion."""
+        return self._ledger.state.completed_backbones
+
+    def get_next_backbone_to_train(self) -> str | None:
+        """Return the first backbone of the series that is not complete; None when all are."""
+        next_backbone: str | None = self.get_recovery_status()["next_backbone"]
+        return next_backbone
+
+    def cleanup_old_checkpoints(self, backbone_name: str, keep_latest: int | None = None) -> None:
+        """Remove a backbone's checkpoints but the newest ``keep_latest``.
+
+        Two that verify are always kept, because the newest may be the one that the next crash
+        damages; a completed backbone's weights file is never removed.
+        """
+        self._writable()
+        self._store.prune(JobName(backbone_name), keep_latest or self.keep_latest)
+
+    def reset_recovery(self, backbone_name: str | None = None) -> None:
+        """Forget one backbone, or the whole run, and remove its checkpoints."""
+        self._writable().reset(backbone_name)
+
+    def close(self) -> None:
+        """Stop being the directory's writer."""
+        self._ledger.close()
+
+    def _complete(self, job: JobName, results: Mapping[str, Any]) -> None:
+        ledger = self._writable()
+        earlier = ledger.state.results.get(job)
+        record = None if earlier else self._store.newest(job, self._note_damage)
+        kept = weights_only(record) if record else None
+        complete_job(ledger, self._store, job, {**(earlier or {}), **results}, kept)
+
+    def _writable(self) -> Ledger:
+        if not self._ledger.holding:
+            self._ledger.hold()
+            adopt_results(self._ledger, self._store)
+        return self._ledger
+
+    def _note_damage(self, file: CheckpointFile, reason: str) -> None:
+        if self._ledger.holding:
+            self._ledger.journal.append("checkpoint_damaged", job=str(file.job), reason=reason)
+
+
+def _device_of(state_dict: Mapping[str, Any]) -> str:
+    devices = (value.device.type for value in state_dict.values() if hasattr(value, "device"))
+    return next(devices, "cpu")

@@ -1,0 +1,106 @@
+"""The ``.pth`` files of a checkpoint directory: save, find the newest good one, prune."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from holdfast.checkpoint.record import CheckpointRecord, check_record
+from holdfast.checkpoint.retention import Generation, keep
+from holdfast.checkpoint.serialize import read_pth, write_pth
+from holdfast.errors import DamagedCheckpointError
+from holdfast.rundir import (
+    DEFAULT_STAGES,
+    CheckpointFile,
+    JobName,
+    Position,
+    best_path,
+    checkpoint_path,
+    is_committed,
+    list_checkpoints,
+)
+from holdfast.storage import remove
+
+
+class CheckpointStore:
+    """The checkpoints of one directory; ``stages`` gives the order of a job's stages."""
+
+    def __init__(self, directory: Path, stages: Sequence[str] = DEFAULT_STAGES) -> None:
+        self.directory = directory
+        self.stages = tuple(stages)
+        self._verified: dict[Path, tuple[int, int]] = {}
+
+    def save(self, job: JobName, position: Position, record: CheckpointRecord) -> Path:
+        """Commit one checkpoint; when this returns it survives a power cut."""
+        path = checkpoint_path(self.directory, job, position)
+        write_pth(path, record)
+        self._verified[path] = _stamp(path)
+        return path
+
+    def newest_first(self, job: JobName) -> list[CheckpointFile]:
+        """Return the checkpoints of ``job`` in the known stages, by position, newest first."""
+        files = [
+            f for f in list_checkpoints(self.directory, job) if f.position.stage in self.stages
+        ]
+        return sorted(files, key=lambda file: self._rank(file.position), reverse=True)
+
+    def load(self, file: CheckpointFile) -> CheckpointRecord:
+        """Read one checkpoint, verified; DamagedCheckpointError says what is wrong with it."""
+        return check_record(read_pth(file.path), file)
+
+    def newest(
+        self, job: JobName, on_damage: Callable[[CheckpointFile, str], None]
+    ) -> CheckpointRecord | None:
+        """Return the newest good checkpoint of ``job``; damaged ones are told and stepped over."""
+        for file in self.newest_first(job):
+            try:
+                return self.load(file)
+            except DamagedCheckpointError as error:
+                on_damage(file, str(error))
+        return None
+
+    def prune(self, job: JobName, latest: int) -> None:
+        """Remove the checkpoints of ``job`` that the retention rule does not keep."""
+        files = self.newest_first(job)
+        if latest < 1 or len(files) <= latest:
+            return
+        generations = [Generation(file, self._is_good(file.path)) for file in files]
+        kept = keep(generations, latest)
+        for file in files[len(kept) :]:
+            remove(file.path)
+
+    def remove_all(self, job: JobName) -> None:
+        """Remove every checkpoint of ``job``, its result file excepted."""
+        for file in list_checkpoints(self.directory, job):
+            remove(file.path)
+
+    def save_best(self, job: JobName, record: CheckpointRecord) -> Path:
+        """Commit the file with a completed job's weights and result."""
+        path = best_path(self.directory, job)
+        write_pth(path, record)
+        return path
+
+    def verify(self) -> Iterator[tuple[Path, str | None]]:
+        """Yield every ``.pth`` with what is wrong with it, None when it is good."""
+        for path in sorted(self.directory.glob("*.pth")):
+            try:
+                read_pth(path)
+            except DamagedCheckpointError as error:
+                yield path, str(error)
+            else:
+                yield path, None
+
+    def _rank(self, position: Position) -> tuple[int, int, int]:
+        return self.stages.index(position.stage), position.epoch, position.step
+
+    def _is_good(self, path: Path) -> bool:
+        """Ask the one predicate, once per file and not again for what this process wrote."""
+        stamp = _stamp(path)
+        if self._verified.get(path) == stamp:
+            return True
+        if good := is_committed(path):
+            self._verified[path] = stamp
+        return good
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns

@@ -1,0 +1,109 @@
+"""The ``holdfast`` command; each sub-command loads what it needs when it runs."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from holdfast import __version__
+from holdfast.cli import options
+from holdfast.cli.faults import reports_faults
+
+app = typer.Typer(
+    name="holdfast",
+    help="Train a whole series of image backbones to completion on machines that crash.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 80},
+    epilog="Exit codes: 0 complete, 1 some job failed, 2 usage or data, 3 recovery refused or "
+    "damage found, 4 directory in use, 5 storage failed, 130/143 interrupted after saving.",
+)
+
+Directory = Annotated[
+    Path, typer.Option("--checkpoint-dir", metavar="DIR", help="Where the run lives.")
+]
+_DEFAULT_DIRECTORY = Path("checkpoints")
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"holdfast {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+@reports_faults
+def train(
+    data: options.Data = None,
+    checkpoint_dir: options.Directory = None,
+    config: options.Config = None,
+    preset: options.Preset = None,
+    backbones: options.Backbones = None,
+    size: options.Size = None,
+    image_size: options.ImageSize = None,
+    batch_size: options.BatchSize = None,
+    epochs_head: options.EpochsHead = None,
+    epochs_finetune: options.EpochsFinetune = None,
+    folds: options.Folds = None,
+    patience: options.Patience = None,
+    keep_latest: options.KeepLatest = None,
+    seed: options.Seed = None,
+    device: options.Device = None,
+    max_bad_images: options.MaxBadImages = None,
+    verify_recovery: options.VerifyRecovery = False,
+) -> None:
+    """Start the series, or go on with it: the same command does both.
+
+    Each backbone is trained in two stages, head (only the classifier learns) and finetune (all
+    learns), on the full split and then on each fold. Kill it whenever you like. The defaults
+    below are those of the preset full; the demo's are smaller.
+    """
+    given = {k: v for k, v in locals().items() if k not in ("config", "verify_recovery")}
+    flags: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if checkpoint_dir is not None:
+        flags["checkpoint_dir"] = str(checkpoint_dir)
+
+    from holdfast.cli.train import train_series, verify_recovery_of
+
+    run = verify_recovery_of if verify_recovery else train_series
+    raise typer.Exit(run(flags, config))
+
+
+@app.command()
+@reports_faults
+def status(
+    checkpoint_dir: Directory = _DEFAULT_DIRECTORY,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show how the run stands; works while it trains, and without torch."""
+    from holdfast.cli.status import show_status
+
+    show_status(checkpoint_dir, as_json)
+
+
+@app.command()
+@reports_faults
+def backbones() -> None:
+    """List the backbones: what each is, its paper, its parameters."""
+    from holdfast.cli.backbones import list_backbones
+
+    list_backbones()
+
+
+@app.command()
+@reports_faults
+def reset(
+    checkpoint_dir: Directory = _DEFAULT_DIRECTORY,
+    backbone: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Forget this backbone only.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Forget a run, or one backbone of it, and remove its checkpoints."""
+    from holdfast.cli.reset import reset_run
+
+    reset_run(checkpoint_dir, backbone, yes)

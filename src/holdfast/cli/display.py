@@ -1,0 +1,263 @@
+"""What a series looks like in a terminal, and in a pipe."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import Progress as Bars
+
+from holdfast.pipeline import Silent
+from holdfast.rundir import JobName, Position, Result
+from holdfast.status import Status, results_table, resume_lines
+from holdfast.training import Progress
+
+_LISTED = 5  # unreadable images named one by one
+_PLAIN_INTERVAL = 30.0  # seconds between two lines inside an epoch, in a pipe
+
+
+class Estimate:
+    """How much of the series is done in this start, and how long the rest will take."""
+
+    def __init__(self) -> None:
+        self._work: dict[JobName, float] = {}
+        self._done: dict[JobName, float] = {}
+        self._skipped: dict[JobName, float] = {}
+        self._began = time.monotonic()
+
+    def begin(self, work: dict[JobName, float]) -> None:
+        """Start the clock; ``work`` weighs each job still to train."""
+        self._work, self._began = work, time.monotonic()
+
+    def advance(self, job: JobName, fraction: float) -> None:
+        """Note how much of a job is done; what was done before this start does not count."""
+        self._skipped.setdefault(job, fraction if fraction < 1.0 else 0.0)
+        self._done[job] = fraction
+
+    @property
+    def left(self) -> str:
+        """The time left, such as 4 min, or nothing while it cannot be known."""
+        earned = sum(self._work[j] * (f - self._skipped[j]) for j, f in self._done.items())
+        rest = sum(w * (1.0 - self._done.get(j, 0.0)) for j, w in self._work.items())
+        if earned <= 0:
+            return ""
+        return f"{duration((time.monotonic() - self._began) * rest / earned)} left"
+
+
+class TerminalDisplay(Silent):
+    """What both displays have in common: the lines that stay."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.estimate = Estimate()
+        self._samples = (0, time.monotonic())
+        self._rate = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave the terminal as it was."""
+
+    def say(self, line: str) -> None:
+        """Print one line that stays."""
+        self.console.print(line)
+
+    def bad_images(self, bad: tuple[tuple[str, str], ...], total: int) -> None:
+        """Name the images that are left out."""
+        if not bad:
+            return
+        self.say(f"{len(bad)} of {total} images cannot be read and are left out:")
+        for name, reason in bad[:_LISTED]:
+            self.say(f"  {name}: {reason}")
+        if len(bad) > _LISTED:
+            self.say(f"  and {len(bad) - _LISTED} more (all in the index of the image cache)")
+
+    def series_begins(self, status: Status, work: dict[JobName, float]) -> None:
+        """Say what there is to do, or to continue."""
+        self.estimate.begin(work)
+        for line in resume_lines(status):
+            self.say(line)
+
+    def job_begins(self, job: JobName, resumed_from: Position | None) -> None:
+        """Say that a job goes on, where it does."""
+        self._samples = (0, time.monotonic())
+        self._rate = ""
+        if resumed_from is not None:
+            self.say(f"✓ {job}: continuing from {resumed_from}")
+
+    def job_ends(self, job: JobName, result: Result) -> None:
+        """Say how a job ended."""
+        self.estimate.advance(job, 1.0)
+        self.say(f"✓ {job} complete: accuracy {result['accuracy']:.4f}, F1 {result['f1']:.4f}")
+
+    def job_fails(self, job: JobName, error: str) -> None:
+        """Say why a job failed."""
+        self.estimate.advance(job, 1.0)
+        self.say(f"✗ {job} failed: {error}")
+
+    def series_ends(self, status: Status) -> None:
+        """Show the table of all backbones."""
+        self.console.print()
+        self.console.print(results_table(status), soft_wrap=False)
+
+    def rate(self, progress: Progress) -> str:
+        """Return images per second since it was last asked, or the last such figure."""
+        before, when = self._samples
+        now = time.monotonic()
+        if progress.samples > before and now > when:
+            self._rate = f"{(progress.samples - before) / (now - when):.0f} img/s"
+            self._samples = (progress.samples, now)
+        return self._rate
+
+
+class PlainDisplay(TerminalDisplay):
+    """Lines for a log file: one for each epoch, and one now and then inside long ones."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._last = time.monotonic()
+
+    def decoding(self, done: int, total: int) -> None:
+        """Say that the images are decoded."""
+        if done == total:
+            self.say(f"{total} images ready")
+
+    def progress(self, progress: Progress) -> None:
+        """Print an epoch's end, or a sign of life."""
+        position, now = progress.position, time.monotonic()
+        self.estimate.advance(progress.job, progress.fraction)
+        if not progress.measured and now - self._last < _PLAIN_INTERVAL:
+            return
+        self._last = now
+        epoch = f"{position.stage} epoch {position.epoch}/{progress.epochs}"
+        inside = f" step {position.step}/{progress.steps}" if position.step else ""
+        figures = figures_of(progress)
+        self.say(
+            "  ".join(
+                filter(
+                    None,
+                    [
+                        f"{progress.job} {epoch}{inside}",
+                        figures,
+                        self.rate(progress),
+                        self.estimate.left,
+                    ],
+                )
+            )
+        )
+
+
+class RichDisplay(TerminalDisplay):
+    """Three bars: the series, the job, the epoch."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._bars = Bars(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[info]}", markup=False),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._jobs = (0, 0)
+        self._measured = ""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave the terminal as it was."""
+        self._bars.stop()
+
+    def decoding(self, done: int, total: int) -> None:
+        """Move the bar of decoded images."""
+        self._bars.start()
+        self._show("decoding", "Decoding", done / total, f"{done}/{total} images")
+        if done == total:
+            self._bars.remove_task(self._tasks.pop("decoding"))
+
+    def series_begins(self, status: Status, work: dict[JobName, float]) -> None:
+        """Show the series' bar."""
+        super().series_begins(status, work)
+        self._jobs = (len(status.jobs) - len(work), len(status.jobs))
+        self._show_series(0.0)
+
+    def job_begins(self, job: JobName, resumed_from: Position | None) -> None:
+        """Begin a job's bars anew."""
+        super().job_begins(job, resumed_from)
+        self._measured = ""
+
+    def progress(self, progress: Progress) -> None:
+        """Move all three bars."""
+        position = progress.position
+        self.estimate.advance(progress.job, progress.fraction)
+        if progress.measured:
+            self._measured = f"val acc {progress.measured.get('accuracy', 0.0):.3f}"
+        self._show_series(progress.fraction)
+        stage = (
+            f"{position.stage} epoch {min(position.epoch + 1, progress.epochs)}/{progress.epochs}"
+        )
+        info = "  ".join(filter(None, [stage, self._measured]))
+        self._show("job", str(progress.job), progress.fraction, info)
+        if not progress.measured:
+            figures = "  ".join(filter(None, [figures_of(progress), self.rate(progress)]))
+            share = position.step / progress.steps if progress.steps else 0.0
+            self._show("epoch", "Epoch", share, f"{position.step}/{progress.steps}  {figures}")
+
+    def job_ends(self, job: JobName, result: Result) -> None:
+        """Count a job."""
+        super().job_ends(job, result)
+        self._count_job()
+
+    def job_fails(self, job: JobName, error: str) -> None:
+        """Count a job."""
+        super().job_fails(job, error)
+        self._count_job()
+
+    def series_ends(self, status: Status) -> None:
+        """Put the bars away and show the table."""
+        self._bars.stop()
+        super().series_ends(status)
+
+    def _count_job(self) -> None:
+        done, total = self._jobs
+        self._jobs = (done + 1, total)
+        self._show_series(0.0)
+
+    def _show_series(self, fraction: float) -> None:
+        done, total = self._jobs
+        info = "  ".join(filter(None, [f"{done}/{total} jobs", self.estimate.left]))
+        self._show("series", "Series", (done + fraction) / max(total, 1), info)
+
+    def _show(self, key: str, description: str, share: float, info: str) -> None:
+        if key not in self._tasks:
+            self._tasks[key] = self._bars.add_task("", total=1.0, info="")
+        self._bars.update(
+            self._tasks[key], description=f"{description:<22}", completed=share, info=info
+        )
+
+
+def figures_of(progress: Progress) -> str:
+    """Return loss and accuracy: measured at an epoch's end, running inside one."""
+    if progress.measured:
+        accuracy = progress.measured.get("accuracy", float("nan"))
+        return f"val loss {progress.measured.get('loss', float('nan')):.4f} acc {accuracy:.4f}"
+    return "  ".join(f"{name} {value:.3f}" for name, value in progress.means.items())
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: 40 s, 12 min, 3 h 20 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

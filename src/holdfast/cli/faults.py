@@ -1,0 +1,38 @@
+"""From a fault to one line on stderr and an exit code."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import typer
+
+from holdfast.errors import HoldfastError, Interrupted
+
+Given = ParamSpec("Given")
+Returned = TypeVar("Returned")
+
+
+def reports_faults(command: Callable[Given, Returned]) -> Callable[Given, Returned]:
+    """Make a command end with its fault's message and exit code, without a traceback."""
+
+    @functools.wraps(command)
+    def guarded(*args: Given.args, **kwargs: Given.kwargs) -> Returned:
+        try:
+            return command(*args, **kwargs)
+        except HoldfastError as error:
+            _say(f"holdfast: {error}")
+            raise typer.Exit(error.exit_code) from None
+        except Interrupted as stop:
+            _say(f"Stopped: {stop}. Saved; the same command goes on from here.")
+            raise typer.Exit(stop.exit_code) from None
+        except KeyboardInterrupt:
+            _say("Stopped. What was saved stands; the same command goes on from there.")
+            raise typer.Exit(130) from None
+
+    return guarded
+
+
+def _say(line: str) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(line + "\n")

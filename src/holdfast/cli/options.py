@@ -1,0 +1,63 @@
+"""The options of ``holdfast train``: one for each setting a person changes often."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def _option(flag: str, text: str, metavar: str) -> Any:
+    return typer.Option(flag, help=text, metavar=metavar, show_default=False)
+
+
+_DATA = "Folder with one sub-folder per class, or with train/, val/, test/. Without it: the demo."
+Data = Annotated[str | None, _option("--data", _DATA, "DIR")]
+Directory = Annotated[
+    Path | None, _option("--checkpoint-dir", "Where the run lives. (default checkpoints)", "DIR")
+]
+Config = Annotated[Path | None, _option("--config", "Settings from a TOML file.", "FILE")]
+Preset = Annotated[
+    str | None,
+    _option("--preset", "Where defaults come from: demo, or full with --data.", "demo|full"),
+]
+Backbones = Annotated[
+    str | None, _option("--backbones", "Which to train. (default all)", "A,B,…|all")
+]
+Size = Annotated[
+    str | None, _option("--size", "Size of the backbones. (default full)", "tiny|full")
+]
+ImageSize = Annotated[
+    int | None, _option("--image-size", "Side of the images, a multiple of 32. (default 224)", "PX")
+]
+BatchSize = Annotated[int | None, _option("--batch-size", "Images per step. (default 32)", "N")]
+EpochsHead = Annotated[
+    int | None, _option("--epochs-head", "Epochs with the backbone frozen. (default 40)", "N")
+]
+EpochsFinetune = Annotated[
+    int | None, _option("--epochs-finetune", "Epochs in which all learns. (default 25)", "N")
+]
+Folds = Annotated[
+    int | None, _option("--folds", "Folds of cross-validation, 0 for none. (default 5)", "N")
+]
+Patience = Annotated[
+    int | None,
+    _option("--patience", "Epochs without improvement that end a stage. (default 5)", "N"),
+]
+KeepLatest = Annotated[
+    int | None, _option("--keep-latest", "Checkpoints to keep per backbone. (default 3)", "N")
+]
+Seed = Annotated[int | None, _option("--seed", "Decides every random number. (default 42)", "N")]
+Device = Annotated[
+    str | None, _option("--device", "Where to compute. (default auto)", "auto|cpu|cuda[:N]")
+]
+MaxBadImages = Annotated[
+    float | None,
+    _option("--max-bad-images", "Share of unreadable images to tolerate. (default 0.01)", "SHARE"),
+]
+VerifyRecovery = Annotated[
+    bool,
+    typer.Option(
+        "--verify-recovery",
+        help="Verify every checkpoint, tell what a start would continue, and train nothing.",
+    ),
+]

@@ -1,0 +1,28 @@
+"""``holdfast status``."""
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from holdfast.config import BACKBONES
+from holdfast.errors import UsageError
+from holdfast.status import read_status, render_text, results_table
+
+
+def show_status(directory: Path, as_json: bool) -> None:
+    """Print how the run in ``directory`` stands.
+
+    Raises:
+        UsageError: there is no such directory.
+    """
+    if not directory.is_dir():
+        raise UsageError(f"{directory}: no such directory; `holdfast train` makes it")
+    status = read_status(directory, BACKBONES)
+    console = Console(highlight=False)
+    if as_json:
+        console.out(json.dumps(status.to_json(), indent=2), highlight=False)
+        return
+    console.out(render_text(status), highlight=False)
+    if status.completed:
+        console.print(results_table(status))

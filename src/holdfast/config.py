@@ -1,0 +1,237 @@
+"""The settings of a run, where each has its default, and how TOML and flags set them."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from holdfast.errors import ConfigError, UnknownBackboneError
+
+BACKBONES = [
+    "CustomConvNeXt",
+    "CustomEfficientNetV4",
+    "CustomGhostNetV2",
+    "CustomResNetMish",
+    "CustomCSPDarkNet",
+    "CustomInceptionV4",
+    "CustomViTHybrid",
+    "CustomSwinTransformer",
+    "CustomCoAtNet",
+    "CustomRegNet",
+    "CustomDenseNetHybrid",
+    "CustomDeiTStyle",
+    "CustomMaxViT",
+    "CustomMobileOne",
+    "CustomDynamicConvNet",
+]
+"""The series, in the order of training."""
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StageConfig(_Settings):
+    """How one stage learns."""
+
+    learning_rate: float = Field(gt=0)
+    """Peak of the schedule, reached after the warm-up."""
+    augment: bool
+    """Whether training images are augmented."""
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup_epochs: float = Field(1.0, ge=0)
+    """Linear warm-up; a cosine to zero follows."""
+    clip_norm: float = Field(1.0, gt=0)
+    """Gradients are scaled down to this global norm."""
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+
+
+class AugmentConfig(_Settings):
+    """Random changes to a training image, drawn for each sample."""
+
+    horizontal_flip: float = Field(0.5, ge=0, le=1)
+    vertical_flip: float = Field(0.3, ge=0, le=1)
+    rotation: float = Field(15.0, ge=0, le=180)
+    """Largest angle, in degrees, either way."""
+    jitter: float = Field(0.2, ge=0, le=1)
+    """Brightness, contrast and saturation; hue moves by a tenth of it."""
+
+
+class RunConfig(_Settings):
+    """Everything that decides what a run trains and how."""
+
+    data: str | None = None
+    """A folder with one sub-folder per class, or with train/, val/ and test/ inside; without
+    one, scikit-learn's digits."""
+    checkpoint_dir: str = "checkpoints"
+    preset: Literal["demo", "full"] | None = None
+    """Where the other defaults come from: demo without data, full with it."""
+    backbones: tuple[str, ...] = tuple(BACKBONES)
+    size: Literal["tiny", "full"] = "full"
+    image_size: int = Field(224, ge=32, le=1024)
+    """Side of the square that a backbone sees, in pixels; a multiple of 32."""
+    batch_size: int = Field(32, ge=2)
+    epochs_head: int = Field(40, ge=0)
+    epochs_finetune: int = Field(25, ge=0)
+    folds: int = Field(5, ge=0)
+    """Cross-validation folds of each backbone; 0 for none."""
+    fold_backbones: tuple[str, ...] | None = None
+    """Which backbones are cross-validated; all of them unless named."""
+    patience: int = Field(5, ge=1)
+    """Epochs of a stage without a better validation accuracy before the stage stops."""
+    keep_latest: int = Field(3, ge=2)
+    """Checkpoints of a backbone to keep; at least 2, because the newest may be the one being
+    written when the power fails."""
+    seed: int = Field(42, ge=0)
+    device: str = Field("auto", pattern=r"auto|cpu|cuda(:\d+)?")
+    threads: int = Field(0, ge=0)
+    """CPU threads of torch; 0 takes what the machine has at the first start, and keeps it."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    max_bad_images: float = Field(0.01, ge=0, le=1)
+    """Share of unreadable images that is tolerated; one always is."""
+    save_interval: float = Field(60.0, ge=0)
+    """Seconds between checkpoints inside an epoch."""
+    head: StageConfig = StageConfig(learning_rate=2e-3, augment=False)
+    finetune: StageConfig = StageConfig(learning_rate=1e-3, augment=True)
+    augment: AugmentConfig = AugmentConfig()
+    overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Stage settings of single backbones: ``{"CustomDeiTStyle": {"finetune": {…}}}``."""
+
+    @field_validator("backbones", "fold_backbones", mode="before")
+    @classmethod
+    def _expand_all(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = tuple(name.strip() for name in value.split(",") if name.strip())
+        return tuple(BACKBONES) if value is not None and tuple(value) == ("all",) else value
+
+    @field_validator("backbones")
+    @classmethod
+    def _no_twins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("name at least one backbone, or all")
+        if len(set(value)) < len(value):
+            raise ValueError("a backbone is named twice")
+        return value
+
+    @field_validator("image_size")
+    @classmethod
+    def _multiple_of_32(cls, value: int) -> int:
+        if value % 32:
+            raise ValueError(f"must be a multiple of 32, such as {round(value / 32) * 32}")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "RunConfig":
+        if self.folds == 1:
+            raise ValueError("folds: one fold leaves nothing to train on; use 0, or 2 and more")
+        if self.epochs_head + self.epochs_finetune == 0:
+            raise ValueError("epochs_head and epochs_finetune are both 0: nothing to train")
+        return self
+
+    @property
+    def stages(self) -> dict[str, int]:
+        """The stages in order, with their epochs; a stage of 0 epochs is left out."""
+        epochs = {"head": self.epochs_head, "finetune": self.epochs_finetune}
+        return {stage: count for stage, count in epochs.items() if count}
+
+    @property
+    def fold_counts(self) -> dict[str, int]:
+        """Folds of each backbone that is cross-validated."""
+        chosen = self.backbones if self.fold_backbones is None else self.fold_backbones
+        return {name: self.folds for name in self.backbones if self.folds and name in chosen}
+
+    def stage(self, backbone: str, stage: str) -> StageConfig:
+        """Return how ``backbone`` learns in ``stage``: defaults, ours for it, the user's."""
+        base: StageConfig = getattr(self, stage)
+        ours = OVERRIDES.get(backbone, {}).get(stage, {})
+        changes = {**ours, **self.overrides.get(backbone, {}).get(stage, {})}
+        return StageConfig.model_validate({**base.model_dump(), **changes})
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "demo": {
+        "size": "tiny",
+        "image_size": 32,
+        "batch_size": 64,
+        "epochs_head": 2,
+        "epochs_finetune": 7,
+        "folds": 2,
+        "fold_backbones": ("CustomConvNeXt", "CustomMobileOne"),
+        "finetune": {"learning_rate": 2e-3, "augment": True},
+        # a mirrored 2 is no 2, and a 6 on its head is a 9
+        "augment": {"horizontal_flip": 0.0, "vertical_flip": 0.0, "rotation": 10.0, "jitter": 0.0},
+    },
+    "full": {},
+}
+"""What each preset changes of the defaults."""
+
+OVERRIDES: dict[str, dict[str, dict[str, Any]]] = {}
+"""What single backbones change: transformers want a lower rate."""
+
+FREE_TO_CHANGE = frozenset(
+    {"checkpoint_dir", "preset", "data", "keep_latest", "save_interval", "max_bad_images"}
+)
+"""Settings that change no bit of the result; what the data are, their digest says."""
+
+
+def resolve(given: Mapping[str, Any], file: Path | None = None) -> RunConfig:
+    """Return the config from, in rising order: defaults, preset, TOML file, ``given`` flags.
+
+    Raises:
+        ConfigError: a setting is unknown or cannot be used; the message names it.
+        UnknownBackboneError: a backbone is not one of ours.
+    """
+    settings = {**(_read_toml(file) if file else {}), **given}
+    preset = settings.get("preset") or ("full" if settings.get("data") else "demo")
+    if preset not in PRESETS:
+        raise ConfigError(f"preset: {preset!r} is not one of {', '.join(PRESETS)}")
+    merged = _merge(PRESETS[preset], {**settings, "preset": preset})
+    defaults = {stage: RunConfig.model_fields[stage].default for stage in ("head", "finetune")}
+    merged = _merge({stage: d.model_dump() for stage, d in defaults.items()}, merged)
+    try:
+        config = RunConfig.model_validate(merged)
+        for name in config.backbones:
+            config.stage(name, "head"), config.stage(name, "finetune")
+    except ValidationError as error:
+        raise ConfigError(_explain(error, file)) from None
+    _check_names(config)
+    return config
+
+
+def _check_names(config: RunConfig) -> None:
+    for name in (*config.backbones, *(config.fold_backbones or ()), *config.overrides):
+        if name not in BACKBONES:
+            raise UnknownBackboneError(name, difflib.get_close_matches(name, BACKBONES, n=3))
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with ``over`` on top, tables merged key by key."""
+    merged = dict(base)
+    for key, value in over.items():
+        both_tables = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both_tables else value
+    return merged
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: no such file; `--config` names a TOML file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{file}: {error}") from None
+
+
+def _explain(error: ValidationError, file: Path | None) -> str:
+    """Return the first fault as one line that names the field."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = f"no such setting{f' ({file})' if file else ''}"
+    else:
+        message = f"{message} (got {first['input']!r})" if where else message
+    return f"{where}: {message}" if where else message

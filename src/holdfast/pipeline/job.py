@@ -1,0 +1,80 @@
+"""run_job: one job from wherever it stands to its result; the same code on any engine."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from holdfast.backbones import Backbone, create_backbone
+from holdfast.config import RunConfig
+from holdfast.data import Augment, ImageSet
+from holdfast.pipeline.machine import Machine
+from holdfast.pipeline.material import Sets
+from holdfast.rundir import JobName, Position, Result
+from holdfast.training import Ingredients, Job, Run, measure, train
+
+OnEntered = Callable[[JobName, Position | None], None]
+
+
+def run_job(
+    run: Run,
+    config: RunConfig,
+    machine: Machine,
+    sets: Sets,
+    classes: list[str],
+    name: JobName,
+    on_entered: OnEntered,
+) -> Result:
+    """Train one job to its end and return its result, which is durable by then.
+
+    Raises:
+        Interrupted: a signal asked for a stop; the state has been saved.
+        StorageError: the disk refused; the last checkpoint stands.
+        TrainingDivergedError: the loss became NaN or infinite; recorded as the job's failure.
+    """
+    model = build_model(run, config, machine, len(classes), name)
+    device = str(machine.device)
+    with run.job(name.backbone, state={"model": model}, fold=name.fold, device=device) as job:
+        on_entered(name, job.resumed_from)
+        return train_and_measure(job, config, machine, model, sets, classes)
+
+
+def build_model(
+    run: Run, config: RunConfig, machine: Machine, num_classes: int, name: JobName
+) -> Backbone:
+    """Make the job's model on its device, with the same first weights each time."""
+    run.seed_for(name.backbone, name.fold)
+    model = create_backbone(
+        name.backbone, size=config.size, num_classes=num_classes, image_size=config.image_size
+    )
+    return model.to(machine.device)
+
+
+def train_and_measure(
+    job: Job, config: RunConfig, machine: Machine, model: nn.Module, sets: Any, classes: list[str]
+) -> Result:
+    """Train ``model`` in ``job``, measure it on the test set, record the result."""
+    ours = isinstance(sets.train, ImageSet)  # others' images go to their model as they are
+    with_ = Ingredients(
+        model=model,
+        train=sets.train,
+        val=sets.val,
+        augment=_augment(config, machine).train() if ours else nn.Identity(),
+        normalise=_augment(config, machine).eval() if ours else nn.Identity(),
+        enter_stage=lambda stage: _enter_stage(model, stage),
+        device=machine.device,
+        autocast=machine.autocast,
+    )
+    train(job, config, with_)
+    return job.complete(**measure(job, config, with_, sets.test, classes))
+
+
+def _augment(config: RunConfig, machine: Machine) -> Augment:
+    return Augment(config.image_size, **config.augment.model_dump()).to(machine.device)
+
+
+def _enter_stage(model: nn.Module, stage: str) -> None:
+    if isinstance(model, Backbone) and stage == "head":
+        model.train_head()
+    else:
+        model.requires_grad_(True).train()

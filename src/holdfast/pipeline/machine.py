@@ -1,0 +1,68 @@
+"""What a run computes on: device, threads, precision, each settled once and then recorded."""
+
+import os
+import re
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from holdfast.config import RunConfig
+from holdfast.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The device and the way of computing on it."""
+
+    device: torch.device
+    threads: int
+    autocast: torch.dtype | None
+
+    def describe(self) -> dict[str, Any]:
+        """Return what decides the bits: the same description, the same results."""
+        cpu = torch.backends.cpu.get_cpu_capability()
+        kind = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else cpu
+        return {
+            "torch": torch.__version__,
+            "kornia": version("kornia"),  # draws the augmentation
+            "device": self.device.type,
+            "instructions": kind,
+            "threads": self.threads,
+            "precision": str(self.autocast or torch.float32).removeprefix("torch."),
+        }
+
+
+def settle(config: RunConfig, recorded: dict[str, Any]) -> Machine:
+    """Choose device, threads and precision; what ``recorded`` says of an earlier start goes first.
+
+    Raises:
+        ConfigError: cuda was asked for and is not there.
+    """
+    device = _device(config.device)
+    if device.type == "cuda":
+        # cuBLAS is exact only with a fixed workspace, chosen before its first call
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    threads = config.threads or recorded.get("threads") or torch.get_num_threads()
+    torch.set_num_threads(threads)
+    return Machine(device, threads, _autocast(config.precision, device))
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", wanted):
+        raise ConfigError(f"device: {wanted!r} is not auto, cpu, cuda or cuda:N")
+    device = torch.device(wanted)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise ConfigError(f"device: {wanted} asked for, but torch sees {count} cuda devices")
+    return device
+
+
+def _autocast(precision: str, device: torch.device) -> torch.dtype | None:
+    if precision == "auto":
+        pays = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if pays else None
+    return torch.bfloat16 if precision == "bfloat16" else None

@@ -1,0 +1,93 @@
+"""run_series: every backbone, on the full split and on each fold, until nothing is left."""
+
+from pathlib import Path
+from typing import Any
+
+from holdfast.checkpoint import CheckpointStore
+from holdfast.config import FREE_TO_CHANGE, RunConfig
+from holdfast.errors import (
+    EXIT_COMPLETE,
+    EXIT_JOB_FAILED,
+    HoldfastError,
+    TrainingDivergedError,
+)
+from holdfast.pipeline.display import Display
+from holdfast.pipeline.job import run_job
+from holdfast.pipeline.machine import Machine, settle
+from holdfast.pipeline.material import Material, open_source, prepare_material
+from holdfast.status import read_status
+from holdfast.training import Run, RunSettings, StopRequest, use_deterministic_kernels
+
+_PLAN_KEYS = {"backbones", "fold_backbones"}  # which jobs there are, not what each of them gives
+
+
+def run_series(config: RunConfig, display: Display, stop: StopRequest) -> int:
+    """Train what the config names and is not complete yet; return the exit code.
+
+    Raises:
+        DataError: the images cannot be trained on; nothing has been trained.
+        DirectoryInUseError: another process trains there.
+        RecoveryRefusedError: the directory holds a run that this config would not continue.
+        Interrupted: a signal asked for a stop; everything is saved.
+        StorageError: the disk refused.
+    """
+    source = open_source(config)
+    use_deterministic_kernels()
+    settings = RunSettings(
+        config.seed, config.keep_latest, config.save_interval, on_progress=display.progress
+    )
+    with stop.listening(), Run(Path(config.checkpoint_dir), settings, stop) as run:
+        machine = settle(config, run.ledger.state.run.get("machine", {}))
+        check = lambda: stop.check("while decoding images; nothing is lost")  # noqa: E731
+        material = prepare_material(config, source, display.decoding, check)
+        display.bad_images(material.cache.bad, len(source.names))
+        run.plan(describe(config, machine, material), config.backbones, config.fold_counts)
+        return _train_pending(run, config, machine, material, display)
+
+
+def describe(config: RunConfig, machine: Machine, material: Material) -> dict[str, Any]:
+    """Return what decides the results of a run, as its recovery state records it."""
+    settings = config.model_dump(mode="json", exclude=set(FREE_TO_CHANGE | _PLAN_KEYS))
+    for settled in ("device", "threads", "precision"):
+        del settings[settled]  # the machine says what they came to
+    return {
+        "stages": config.stages,
+        "config": settings,
+        "machine": machine.describe(),
+        "classes": material.classes,
+        "data": {"digest": material.cache.digest, "decoded": material.cache.fingerprint},
+    }
+
+
+def _train_pending(
+    run: Run, config: RunConfig, machine: Machine, material: Material, display: Display
+) -> int:
+    """Train each job that is not complete; a failed one is recorded and stepped over."""
+    state = run.ledger.state
+    pending = [job for job in state.jobs() if job not in state.results]
+    work = {job: float(len(material.sets(job).train)) for job in pending}
+    display.series_begins(read_status(run.directory), work)
+    for job in pending:
+        sets = material.sets(job)
+        try:
+            result = run_job(run, config, machine, sets, material.classes, job, display.job_begins)
+        except TrainingDivergedError as error:
+            display.job_fails(job, str(error))
+        except HoldfastError:
+            raise
+        except Exception as error:  # noqa: BLE001 - recorded by the job; the series goes on
+            display.job_fails(job, f"{type(error).__name__}: {error}")
+        else:
+            display.job_ends(job, result)
+    status = read_status(run.directory)
+    display.series_ends(status)
+    failed = [job for job in status.jobs if job.state == "failed"]
+    return EXIT_JOB_FAILED if failed else EXIT_COMPLETE
+
+
+def verify_series(directory: Path) -> list[tuple[Path, str | None]]:
+    """Check every checkpoint of a directory; nothing is changed.
+
+    Returns each ``.pth`` with what is wrong with it, None where it is good.
+    """
+    return list(CheckpointStore(directory).verify())

@@ -1,0 +1,66 @@
+"""The append-only record of what happened: one JSON object a line."""
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from holdfast.rundir.layout import JOURNAL
+from holdfast.storage import append_durably, write_atomically
+
+Record = dict[str, Any]
+
+
+class Journal:
+    """The journal of one checkpoint directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / JOURNAL
+
+    def append(self, event: str, **fields: Any) -> None:
+        """Add one record, durably."""
+        append_durably(self.path, self._newline_if_torn() + _line(stamped(event, **fields)))
+
+    def read(self) -> list[Record]:
+        """Return every whole record; a torn line, left by a crash, is not one."""
+        if not self.path.exists():
+            return []
+        parsed = (_parse(line) for line in self.path.read_bytes().splitlines())
+        return [record for record in parsed if record is not None]
+
+    def rewrite(self, keep: Callable[[Record], bool], add: Iterable[Record] = ()) -> None:
+        """Drop the records that ``keep`` refuses and add others; untouched if nothing changes."""
+        records = self.read()
+        kept = [record for record in records if keep(record)]
+        added = list(add)
+        if added or len(kept) != len(records):
+            write_atomically(self.path, b"".join(_line(record) for record in kept + added))
+
+    def count(self, event: str, job: str) -> int:
+        """Count the records of one kind for one job."""
+        return sum(r.get("event") == event and r.get("job") == job for r in self.read())
+
+    def _newline_if_torn(self) -> bytes:
+        if not self.path.exists() or self.path.stat().st_size == 0:
+            return b""
+        with self.path.open("rb") as file:
+            file.seek(-1, 2)
+            return b"" if file.read(1) == b"\n" else b"\n"
+
+
+def stamped(event: str, **fields: Any) -> Record:
+    """Return a record of now."""
+    return {"time": datetime.now().isoformat(), "event": event, **fields}
+
+
+def _line(record: Record) -> bytes:
+    return json.dumps(record).encode() + b"\n"
+
+
+def _parse(line: bytes) -> Record | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None

@@ -1,0 +1,130 @@
+"""The only file that knows the names inside a checkpoint directory."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.errors import UsageError
+
+RECOVERY_STATE = ".recovery_state.json"
+KFOLD_PROGRESS = ".kfold_progress.json"
+STATUS_TEXT = "recovery_status.txt"
+JOURNAL = "journal.jsonl"
+LOCK = ".lock"
+IMAGE_CACHE = "image_cache"
+
+DEFAULT_STAGES = ("head", "finetune")
+
+_BACKBONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(?:_[A-Za-z0-9.+-]+)*")
+_STAGE = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+_CHECKPOINT = re.compile(
+    r"(?P<backbone>.+?)(?:_fold(?P<fold>[1-9]\d*))?_(?P<stage>[A-Za-z][A-Za-z0-9]*)"
+    r"_epoch(?P<epoch>\d+)(?:_step(?P<step>\d+))?\.pth"
+)
+_BEST = re.compile(r"(?P<backbone>.+?)(?:_fold(?P<fold>[1-9]\d*))?_best\.pth")
+_RESERVED = re.compile(r"_fold\d+$|_epoch\d+|_best$")
+
+
+@dataclass(frozen=True)
+class JobName:
+    """One backbone, on one fold (counted from 1) or on the full split (fold None)."""
+
+    backbone: str
+    fold: int | None = None
+
+    def __str__(self) -> str:
+        return self.backbone if self.fold is None else f"{self.backbone}_fold{self.fold}"
+
+    @classmethod
+    def parse(cls, text: str) -> "JobName":
+        """Read back what ``str`` made."""
+        match = re.fullmatch(r"(.+?)_fold([1-9]\d*)", text)
+        return cls(match[1], int(match[2])) if match else cls(text)
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a job stands: epochs completed of a stage, steps done in the current epoch."""
+
+    stage: str
+    epoch: int
+    step: int = 0
+
+    def __str__(self) -> str:
+        inside = f", step {self.step}" if self.step else ""
+        return f"{self.stage} epoch {self.epoch}{inside}"
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """A file whose name says that it is a checkpoint; its bytes may still say otherwise."""
+
+    path: Path
+    job: JobName
+    position: Position
+
+
+def checkpoint_path(directory: Path, job: JobName, position: Position) -> Path:
+    """Return the final name of the checkpoint of ``job`` at ``position``."""
+    step = f"_step{position.step}" if position.step else ""
+    return directory / f"{job}_{position.stage}_epoch{position.epoch}{step}.pth"
+
+
+def best_path(directory: Path, job: JobName) -> Path:
+    """Return the name of the file with a completed job's weights and result."""
+    return directory / f"{job}_best.pth"
+
+
+def parse_checkpoint(path: Path) -> CheckpointFile | None:
+    """Read job and position off a file's name; None where the name is not a checkpoint's."""
+    match = _CHECKPOINT.fullmatch(path.name)
+    if match is None:
+        return None
+    fold = int(match["fold"]) if match["fold"] else None
+    position = Position(match["stage"], int(match["epoch"]), int(match["step"] or 0))
+    return CheckpointFile(path, JobName(match["backbone"], fold), position)
+
+
+def list_checkpoints(directory: Path, job: JobName) -> list[CheckpointFile]:
+    """Return every file named as a checkpoint of ``job``, in no order."""
+    if not directory.is_dir():
+        return []
+    parsed = (parse_checkpoint(path) for path in directory.glob(f"{job}_*.pth"))
+    return [file for file in parsed if file is not None and file.job == job]
+
+
+def list_results(directory: Path) -> list[tuple[JobName, Path]]:
+    """Return every ``…_best.pth`` with the job it is named for."""
+    found = []
+    for path in sorted(directory.glob("*_best.pth")):
+        if match := _BEST.fullmatch(path.name):
+            fold = int(match["fold"]) if match["fold"] else None
+            found.append((JobName(match["backbone"], fold), path))
+    return found
+
+
+def list_all_checkpoints(directory: Path) -> list[CheckpointFile]:
+    """Return every file named as a checkpoint, of whatever job."""
+    parsed = (parse_checkpoint(path) for path in sorted(directory.glob("*.pth")))
+    return [file for file in parsed if file is not None]
+
+
+def check_backbone_name(name: str) -> str:
+    """Return ``name`` if its checkpoints can be told apart by their names.
+
+    Raises:
+        UsageError: it holds a character or an ending that the file names use themselves.
+    """
+    if not _BACKBONE.fullmatch(name) or _RESERVED.search(name):
+        raise UsageError(
+            f"backbone name {name!r}: use letters, digits, '.', '+', '-' and single '_', and no "
+            "part such as _fold2, _epoch3 or _best, which checkpoint files use"
+        )
+    return name
+
+
+def check_stage_name(name: str) -> str:
+    """Return ``name`` if it can stand in a checkpoint's name; raises UsageError otherwise."""
+    if not _STAGE.fullmatch(name):
+        raise UsageError(f"stage name {name!r}: use letters and digits only, a letter first")
+    return name

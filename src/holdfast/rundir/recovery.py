@@ -1,0 +1,163 @@
+"""What is complete and what is next: the recovery state, on disk in the guide's two files.
+
+Each fact stands twice: in these files and in the journal. When a file is missing or damaged,
+the state is read off the journal instead; the files are the fast way, never the only one.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from holdfast.rundir.journal import Journal, Record
+from holdfast.rundir.layout import KFOLD_PROGRESS, RECOVERY_STATE, JobName
+from holdfast.storage import write_atomically
+
+FORMAT_VERSION = 1
+Result = dict[str, Any]
+
+_OURS = {"format_version", "backbones", "failed", "run", "current_fold", "timestamp"}
+_GUIDE = {"completed_backbones", "current_backbone", "current_stage", "current_epoch", "results"}
+
+
+@dataclass
+class RecoveryState:
+    """The state of a run; its order of backbones is the order of training."""
+
+    backbones: list[str] = field(default_factory=list)
+    """What the run is to train."""
+    folds: dict[str, int] = field(default_factory=dict)
+    """Cross-validation folds per backbone; absent means none."""
+    results: dict[JobName, Result] = field(default_factory=dict)
+    """The result of each completed job."""
+    failed: dict[JobName, str] = field(default_factory=dict)
+    """The error of each job that failed and has not been tried again."""
+    current_job: JobName | None = None
+    current_stage: str | None = None
+    current_epoch: int | None = None
+    run: dict[str, Any] = field(default_factory=dict)
+    """What the run is: config, classes, data digest, versions."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Keys a user added through `CheckpointManager.save_pipeline_state`."""
+    timestamp: str = ""
+
+    @property
+    def completed_backbones(self) -> list[str]:
+        """Backbones whose full-split job is complete, in the order of completion."""
+        return [job.backbone for job in self.results if job.fold is None]
+
+    def jobs(self) -> list[JobName]:
+        """Return every job of the run: the full split of each backbone, then the folds."""
+        full = [JobName(name) for name in self.backbones]
+        return full + [
+            JobName(name, fold)
+            for name in self.backbones
+            for fold in range(1, self.folds.get(name, 0) + 1)
+        ]
+
+
+def load_state(directory: Path) -> RecoveryState | None:
+    """Return the recovery state of ``directory``, or None where no run has begun.
+
+    Where a file and the journal disagree, the journal is the newer: it is written first.
+    """
+    journal = Journal(directory).read()
+    main, folds = _read(directory / RECOVERY_STATE), _read(directory / KFOLD_PROGRESS)
+    if main is None and folds is None and not journal:
+        return None
+    state = _from_files(main or {}, folds or {})
+    _replay(state, journal)
+    return state
+
+
+def save_state(directory: Path, state: RecoveryState) -> None:
+    """Write both files, durably, each with the time of this change."""
+    state.timestamp = datetime.now().isoformat()
+    _write(directory / KFOLD_PROGRESS, _fold_file(state))
+    _write(directory / RECOVERY_STATE, _main_file(state))
+
+
+def _main_file(state: RecoveryState) -> Record:
+    job = state.current_job
+    return {
+        **state.extra,
+        "completed_backbones": state.completed_backbones,
+        "current_backbone": job.backbone if job else None,
+        "current_fold": job.fold if job else None,
+        "current_stage": state.current_stage,
+        "current_epoch": state.current_epoch,
+        "results": {j.backbone: r for j, r in state.results.items() if j.fold is None},
+        "failed": {str(j): error for j, error in state.failed.items()},
+        "timestamp": state.timestamp,
+        "format_version": FORMAT_VERSION,
+        "backbones": state.backbones,
+        "run": state.run,
+    }
+
+
+def _fold_file(state: RecoveryState) -> Record:
+    completed: dict[str, dict[str, Result]] = {}
+    for job, result in state.results.items():
+        if job.fold is not None:
+            completed.setdefault(job.backbone, {})[str(job.fold)] = result
+    return {"folds": state.folds, "completed": completed, "timestamp": state.timestamp}
+
+
+def _from_files(main: Record, folds: Record) -> RecoveryState:
+    results = {JobName(name): result for name, result in main.get("results", {}).items()}
+    for name in main.get("completed_backbones", []):
+        results.setdefault(JobName(name), {})
+    for name, by_fold in folds.get("completed", {}).items():
+        results.update({JobName(name, int(k)): result for k, result in by_fold.items()})
+    backbone = main.get("current_backbone")
+    return RecoveryState(
+        backbones=list(main.get("backbones", [])),
+        folds=dict(folds.get("folds", {})),
+        results=results,
+        failed={JobName.parse(j): error for j, error in main.get("failed", {}).items()},
+        current_job=JobName(backbone, main.get("current_fold")) if backbone else None,
+        current_stage=main.get("current_stage"),
+        current_epoch=main.get("current_epoch"),
+        run=dict(main.get("run", {})),
+        extra={k: v for k, v in main.items() if k not in _OURS | _GUIDE},
+        timestamp=main.get("timestamp", ""),
+    )
+
+
+def _replay(state: RecoveryState, journal: list[Record]) -> None:
+    """Add to ``state`` what only the journal still knows."""
+    for record in journal:
+        match record.get("event"):
+            case "run_planned":
+                state.run, state.backbones = record["run"], record["backbones"]
+                state.folds = record["folds"]
+            case "job_completed":
+                job = JobName.parse(record["job"])
+                state.results[job] = record["result"]
+                state.failed.pop(job, None)
+            case "reset":
+                forget(state, record.get("backbone"))
+
+
+def forget(state: RecoveryState, backbone: str | None) -> None:
+    """Drop what is known of one backbone, or, with None, of all of them."""
+    for known in (state.results, state.failed):
+        for job in [j for j in known if backbone in (None, j.backbone)]:
+            del known[job]
+    if state.current_job and backbone in (None, state.current_job.backbone):
+        state.current_job = state.current_stage = state.current_epoch = None
+    if backbone is None:
+        state.run, state.backbones, state.folds, state.extra = {}, [], {}, {}
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        loaded = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None  # missing, torn or scrambled: the journal knows
+    return loaded if isinstance(loaded, dict) else None
+
+
+def _write(path: Path, record: Record) -> None:
+    write_atomically(path, json.dumps(record, indent=2).encode() + b"\n")

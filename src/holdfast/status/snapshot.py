@@ -1,0 +1,167 @@
+"""How a run stands, read from its files alone."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from holdfast.rundir import (
+    DEFAULT_STAGES,
+    JobName,
+    Journal,
+    Position,
+    Record,
+    RecoveryState,
+    Result,
+    list_all_checkpoints,
+    load_state,
+)
+
+COMPLETE, FAILED, STARTED, PENDING = "complete", "failed", "started", "pending"
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """How one job stands."""
+
+    job: str
+    backbone: str
+    fold: int | None
+    state: str
+    """complete, failed, started or pending."""
+    stage: str | None = None
+    epoch: int | None = None
+    """Epochs completed of the stage, as far as the newest checkpoint goes."""
+    epochs: int | None = None
+    """Epochs the stage has."""
+    step: int = 0
+    result: Result = field(default_factory=dict)
+    error: str | None = None
+    interruptions: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a whole run stands."""
+
+    directory: str
+    recovery_available: bool
+    total_backbones: int
+    completed: int
+    remaining: int
+    next_backbone: str | None
+    current_backbone: str | None
+    current_stage: str | None
+    current_epoch: int | None
+    jobs: list[JobStatus]
+    timestamp: str
+    bytes: int
+    """What the checkpoint files take on disk."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as plain dicts and lists."""
+        return asdict(self)
+
+    def with_state(self, state: str, *, folds: bool) -> list[JobStatus]:
+        """Return the jobs in one state, either the folds or the full splits."""
+        return [j for j in self.jobs if j.state == state and (j.fold is not None) == folds]
+
+
+def read_status(directory: Path, default_backbones: list[str] | None = None) -> Status:
+    """Read how the run in ``directory`` stands; takes no lock and writes nothing.
+
+    ``default_backbones`` is what counts as the series where no run has been planned yet.
+    """
+    state = load_state(directory)
+    return summarise(directory, state, Journal(directory).read(), default_backbones or [])
+
+
+def summarise(
+    directory: Path,
+    state: RecoveryState | None,
+    journal: list[Record],
+    default_backbones: list[str],
+) -> Status:
+    """Bring state, journal and the checkpoint files' names together."""
+    known = state or RecoveryState()
+    if not known.backbones:
+        known.backbones = default_backbones or known.completed_backbones
+    positions = _newest_positions(directory, known)
+    jobs = [_job_status(job, known, positions, journal) for job in known.jobs()]
+    full = [j for j in jobs if j.fold is None]
+    waiting = [j.backbone for j in full if j.state != COMPLETE]
+    current = known.current_job
+    return Status(
+        directory=str(directory),
+        recovery_available=state is not None and bool(known.results or positions),
+        total_backbones=len(full),
+        completed=len(full) - len(waiting),
+        remaining=len(waiting),
+        next_backbone=next(iter(waiting), None),
+        current_backbone=current.backbone if current else None,
+        current_stage=known.current_stage,
+        current_epoch=known.current_epoch,
+        jobs=jobs,
+        timestamp=known.timestamp,
+        bytes=_bytes(directory),
+    )
+
+
+def stage_epochs(state: RecoveryState) -> Mapping[str, int]:
+    """Return the stages of a run in order, with their epochs."""
+    stages: Mapping[str, int] = state.run.get("stages") or dict.fromkeys(DEFAULT_STAGES, 0)
+    return stages
+
+
+def _job_status(
+    job: JobName, state: RecoveryState, positions: dict[JobName, Position], journal: list[Record]
+) -> JobStatus:
+    position = positions.get(job)
+    result = state.results.get(job)
+    if result is not None:
+        kind = COMPLETE
+    elif job in state.failed:
+        kind = FAILED
+    else:
+        kind = STARTED if position else PENDING
+    mine = [record for record in journal if record.get("job") == str(job)]
+    done = [record for record in mine if record.get("event") == "job_completed"]
+    return JobStatus(
+        job=str(job),
+        backbone=job.backbone,
+        fold=job.fold,
+        state=kind,
+        stage=position.stage if position else None,
+        epoch=position.epoch if position else None,
+        epochs=stage_epochs(state).get(position.stage) if position else None,
+        step=position.step if position else 0,
+        result=result or {},
+        error=state.failed.get(job),
+        interruptions=sum(record.get("event") == "job_resumed" for record in mine),
+        seconds=float(done[-1].get("seconds", 0.0)) if done else 0.0,
+    )
+
+
+def _newest_positions(directory: Path, state: RecoveryState) -> dict[JobName, Position]:
+    order = {stage: rank for rank, stage in enumerate(stage_epochs(state))}
+
+    def rank(position: Position) -> tuple[int, int, int]:
+        return order.get(position.stage, -1), position.epoch, position.step
+
+    newest: dict[JobName, Position] = {}
+    for file in list_all_checkpoints(directory) if directory.is_dir() else []:
+        best = newest.get(file.job)
+        if best is None or rank(file.position) > rank(best):
+            newest[file.job] = file.position
+    return newest
+
+
+def _bytes(directory: Path) -> int:
+    total = 0
+    for path in directory.glob("*.pth"):
+        try:
+            total += path.stat().st_size
+        except FileNotFoundError:  # pruned by the writer between the listing and the look
+            continue
+    return total

@@ -1,0 +1,53 @@
+"""The results of all backbones as a table for the terminal."""
+
+import statistics
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from holdfast.status.snapshot import COMPLETE, JobStatus, Status
+from holdfast.status.text import describe
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def results_table(status: Status) -> "Table":
+    """Return a row for each backbone; fits 80 columns."""
+    from rich.table import Table  # not needed to write recovery_status.txt
+
+    title = f"{status.completed} of {status.total_backbones} backbones complete"
+    table = Table(title=title, box=None, pad_edge=False, header_style="bold")
+    table.add_column("Backbone", no_wrap=True)
+    for heading in ("Accuracy", "F1", "Folds", "Time", "Interrupted"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for job in [job for job in status.jobs if job.fold is None]:
+        folds = [j for j in status.jobs if j.backbone == job.backbone and j.fold is not None]
+        mine = [job, *folds]
+        interrupted = sum(j.interruptions for j in mine)
+        seconds = sum(j.seconds for j in mine)
+        table.add_row(
+            job.backbone,
+            *_scores(job),
+            fold_summary(folds),
+            str(timedelta(seconds=round(seconds))),
+            str(interrupted) if interrupted else "",
+            style=None if job.state == COMPLETE else "dim",
+        )
+    return table
+
+
+def fold_summary(folds: list[JobStatus]) -> str:
+    """Return the accuracy over the completed folds, as mean ± standard deviation."""
+    scores = [j.result["final_accuracy"] for j in folds if "final_accuracy" in j.result]
+    if not scores:
+        return ""
+    spread = f" ± {statistics.stdev(scores):.3f}" if len(scores) > 1 else ""
+    missing = f" ({len(scores)}/{len(folds)})" if len(scores) < len(folds) else ""
+    return f"{statistics.mean(scores):.3f}{spread}{missing}"
+
+
+def _scores(job: JobStatus) -> tuple[str, str]:
+    accuracy, f1 = job.result.get("final_accuracy"), job.result.get("f1")
+    if accuracy is None:
+        return (describe(job), "")
+    return f"{accuracy:.4f}", f"{f1:.4f}" if f1 is not None else ""

@@ -1,0 +1,79 @@
+"""How a run stands, as plain text: ``recovery_status.txt`` and ``holdfast status`` in a pipe."""
+
+from holdfast.status.snapshot import COMPLETE, FAILED, STARTED, JobStatus, Status
+
+
+def render_text(status: Status) -> str:
+    """Return the whole report; every line fits 80 columns."""
+    lines = [
+        "Holdfast recovery status",
+        f"Directory:  {status.directory}",
+        f"Updated:    {status.timestamp[:19].replace('T', ' ') or 'never'}",
+        f"Completed:  {status.completed} of {status.total_backbones} backbones",
+        f"Remaining:  {status.remaining}",
+        f"Next:       {status.next_backbone or 'nothing, all backbones are complete'}",
+        f"On disk:    {human_bytes(status.bytes)} of checkpoints",
+        "",
+    ]
+    full = [job for job in status.jobs if job.fold is None]
+    folds = [job for job in status.jobs if job.fold is not None]
+    lines += [_line(job) for job in full]
+    if folds:
+        done = sum(job.state == COMPLETE for job in folds)
+        lines += ["", f"Cross-validation: {done} of {len(folds)} folds complete"]
+        lines += [_line(job) for job in folds if job.state in (STARTED, FAILED)]
+    failed = [job for job in status.jobs if job.state == FAILED]
+    if failed:
+        lines += ["", "Failed, and tried again by the next start:"]
+        lines += [f"  {job.job}: {job.error}" for job in failed]
+    return "\n".join(lines) + "\n"
+
+
+def resume_lines(status: Status) -> list[str]:
+    """Say what a start would continue, as the guide shows it."""
+    if not status.recovery_available:
+        return ["No previous training found: starting from the beginning"]
+    started = status.with_state(STARTED, folds=False) + status.with_state(STARTED, folds=True)
+    lines = [
+        "✓ Previous training detected!",
+        "✓ Loaded recovery state",
+        f"✓ Completed: {_backbones(status.completed)}",
+    ]
+    lines += [f"✓ Resuming: {job.job} ({describe(job)})" for job in started]
+    resuming = len(status.with_state(STARTED, folds=False))
+    lines += [f"✓ Remaining: {_backbones(status.remaining - resuming)}"]
+    folds = [job for job in status.jobs if job.fold is not None]
+    if folds:
+        done = len(status.with_state(COMPLETE, folds=True))
+        lines += [f"✓ K-fold progress: {done} of {len(folds)} folds complete"]
+    return lines
+
+
+def _backbones(count: int) -> str:
+    return "1 backbone" if count == 1 else f"{count} backbones"
+
+
+def describe(job: JobStatus) -> str:
+    """Say in a few words where a job stands."""
+    if job.state == COMPLETE:
+        accuracy = job.result.get("final_accuracy")
+        return "complete" + (f", accuracy {accuracy:.4f}" if accuracy is not None else "")
+    if job.state == STARTED:
+        of = f"/{job.epochs}" if job.epochs else ""
+        inside = f", step {job.step}" if job.step else ""
+        return f"{job.stage}, epoch {job.epoch}{of}{inside}"
+    return job.state
+
+
+def human_bytes(count: float) -> str:
+    """Return a size as people read it, in powers of 1000."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def _line(job: JobStatus) -> str:
+    mark = {COMPLETE: "✓", FAILED: "✗", STARTED: "▸"}.get(job.state, "·")
+    return f"  {mark} {job.job:<28} {describe(job)}"

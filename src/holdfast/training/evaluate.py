@@ -1,0 +1,108 @@
+"""Measuring a model on images it has not learned from."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import (
+    confusion_matrix,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from holdfast.training.batches import fetch
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Class probabilities (N, classes) and labels (N,) of one pass over a set."""
+
+    probabilities: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    loss: float
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """The most probable class of each image (N,)."""
+        best: NDArray[np.int64] = self.probabilities.argmax(1)
+        return best
+
+
+def predict(
+    model: nn.Module,
+    dataset: Any,
+    *,
+    batch_size: int,
+    forward: Callable[[Tensor], Tensor],
+    device: torch.device,
+    check_stop: Callable[[], None],
+) -> Predictions:
+    """Run the model over ``dataset`` in order; ``forward`` takes raw images to logits.
+
+    ``check_stop`` is called between batches and may raise.
+    """
+    count = len(dataset)
+    plan = [np.arange(i, min(i + batch_size, count)) for i in range(0, count, batch_size)]
+    model.eval()
+    logits, labels = [], []
+    with torch.inference_mode():
+        for images, targets in fetch(dataset, plan, [0] * len(plan), workers=0):
+            logits.append(forward(images.to(device)).float().cpu())
+            labels.append(targets)
+            check_stop()
+    scores, truth = torch.cat(logits), torch.cat(labels)
+    return Predictions(
+        scores.double().softmax(1).numpy(), truth.numpy(), F.cross_entropy(scores, truth).item()
+    )
+
+
+def validation_metrics(predictions: Predictions) -> dict[str, float]:
+    """Return what an epoch is judged by: accuracy, loss and macro F1."""
+    scores = _scores(predictions)
+    return {"accuracy": scores["accuracy"], "loss": predictions.loss, "f1": scores["f1"]}
+
+
+def result_metrics(predictions: Predictions, classes: Sequence[str]) -> dict[str, Any]:
+    """Return the result of a job on its test split, in plain numbers.
+
+    Precision, recall and F1 are macro means; ROC AUC is one-vs-rest, and None where the split
+    lacks a class; the confusion matrix has a row for each true class.
+    """
+    labels = list(range(len(classes)))
+    matrix = confusion_matrix(predictions.labels, predictions.predicted, labels=labels)
+    return {
+        **_scores(predictions),
+        "loss": predictions.loss,
+        "roc_auc": _roc_auc(predictions, labels),
+        "confusion_matrix": matrix.tolist(),
+    }
+
+
+def _scores(predictions: Predictions) -> dict[str, float]:
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        predictions.labels, predictions.predicted, average="macro", zero_division=0.0
+    )
+    accuracy = float((predictions.labels == predictions.predicted).mean())
+    return {
+        "accuracy": accuracy,
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
+    }
+
+
+def _roc_auc(predictions: Predictions, labels: list[int]) -> float | None:
+    if len(np.unique(predictions.labels)) < len(labels):
+        return None
+    if len(labels) == 2:
+        return float(roc_auc_score(predictions.labels, predictions.probabilities[:, 1]))
+    return float(
+        roc_auc_score(
+            predictions.labels, predictions.probabilities, multi_class="ovr", labels=labels
+        )
+    )

@@ -1,0 +1,57 @@
+"""A polite stop: the signal sets a flag, the loop asks for it where the state is whole."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from holdfast.errors import Interrupted
+
+_NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGBREAK")  # those the platform has
+"""Ctrl-C; a shutdown; Slurm's warning before the time limit; Windows' Ctrl-Break."""
+
+
+class StopRequest:
+    """Whether somebody has asked for a stop, and who."""
+
+    def __init__(self, announce: Callable[[int], None] | None = None) -> None:
+        self.signal: int | None = None
+        self.announce = announce
+        self._listening = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the stop signals while the block runs; inside another such block, do nothing.
+
+        After the first one, each signal has its old effect again: a second Ctrl-C ends the
+        process at once, which costs no more than any other crash.
+        """
+        main = threading.current_thread() is threading.main_thread()
+        if self._listening or not main:  # python delivers signals to the main thread only
+            yield
+            return
+        numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+        before = {number: signal.getsignal(number) for number in numbers}
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self.signal = number
+            for other, handler in before.items():
+                signal.signal(other, handler)
+            if self.announce:
+                self.announce(number)
+
+        self._listening = True
+        for number in numbers:
+            signal.signal(number, note)
+        try:
+            yield
+        finally:
+            self._listening = False
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def check(self, where: str) -> None:
+        """Raise Interrupted if a stop has been asked for."""
+        if self.signal is not None:
+            raise Interrupted(self.signal, where)

@@ -1,0 +1,262 @@
+"""One backbone, on one fold or on the full split, from start or checkpoint to its result."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from holdfast.checkpoint import CheckpointStore, Ledger, complete_job, weights_only
+from holdfast.errors import Interrupted, StorageError, TrainingDivergedError, UsageError
+from holdfast.rundir import CheckpointFile, JobName, Position, Result, check_stage_name, stamped
+from holdfast.training.interrupt import StopRequest
+from holdfast.training.stage import Stage
+from holdfast.training.state import HistoryRow, Stateful, TrainState
+
+_LOSS_CHECK_STEPS = 16  # on cuda, looking at a number waits for the device
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a job stands, for whoever shows it."""
+
+    job: JobName
+    position: Position
+    epochs: int
+    steps: int
+    means: dict[str, float]
+    """Running means of the epoch in progress."""
+    samples: int
+    """Samples trained on since this process took the job up."""
+    fraction: float
+    """Share of the job's epochs that is done."""
+    measured: dict[str, float]
+    """What the epoch that has just ended was measured at; empty inside an epoch."""
+
+
+@dataclass
+class RunSettings:
+    """What the jobs of a run share."""
+
+    seed: int = 42
+    keep_latest: int = 3
+    save_interval: float = 60.0
+    on_progress: Callable[[Progress], None] | None = None
+    show_interval: float = 0.1
+    """Seconds between two calls of ``on_progress``."""
+
+
+@dataclass
+class Job:
+    """A job in training; a context manager, made by `Run.job`.
+
+    Entering it restores the newest good checkpoint. Leaving it by an exception records the
+    failure and lets the exception go on.
+    """
+
+    name: JobName
+    ledger: Ledger
+    store: CheckpointStore
+    settings: RunSettings
+    stop: StopRequest
+    state: TrainState
+    device: str = "cpu"
+    resumed_from: Position | None = None
+    """Where this process took the job up; None where it began it."""
+    _stages: dict[str, int] = field(default_factory=dict)
+    _stage: Stage | None = None
+    _saved_at: float = field(default_factory=time.monotonic)
+    _saved_position: Position | None = None
+    _shown_at: float = 0.0
+    _samples: int = 0
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
+        return self.settings.seed
+
+    def __enter__(self) -> Self:
+        self._listening = self.stop.listening()
+        self._listening.__enter__()
+        record = self.store.newest(self.name, self._note_damage)
+        if record is not None:
+            self.state.restore(record)
+            self.resumed_from = self._saved_position = self.state.position
+            self._reconcile_journal()
+        self.ledger.entered(self.name, self.resumed_from)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._listening.__exit__(kind, error, traceback)
+        if isinstance(error, Interrupted):
+            self.ledger.journal.append("job_interrupted", job=str(self.name), where=error.where)
+        elif isinstance(error, Exception) and not isinstance(error, StorageError):
+            self.ledger.failed(self.name, f"{type(error).__name__}: {error}")
+
+    def track(self, **objects: Stateful) -> None:
+        """Make objects part of the state; one that the checkpoint knows gets its state back.
+
+        Call it before `Stage.epochs` for what is made anew in each stage, such as optimizers.
+
+        Raises:
+            RecoveryRefusedError: the saved state does not fit the object.
+        """
+        for name, thing in objects.items():
+            self.state.track(name, thing)
+
+    def stages(
+        self,
+        epochs: Mapping[str, int],
+        *,
+        monitor: str | None = None,
+        patience: int | None = None,
+    ) -> Iterator[Stage]:
+        """Yield the stages still to train, in order; those behind the checkpoint are skipped.
+
+        Args:
+            epochs: the epochs of each stage, by its name.
+            monitor: a metric of `Stage.end_epoch`, the higher the better; the best weights by
+                it are restored at the end of each stage.
+            patience: epochs without a better ``monitor`` before a stage stops early.
+
+        Raises:
+            UsageError: the checkpoint is in a stage that is not among them.
+        """
+        if patience is not None and monitor is None:
+            raise UsageError("job.stages(patience=…) needs monitor=…, the metric to watch")
+        names = [check_stage_name(name) for name in epochs]
+        self._stages = dict(epochs)
+        self.ledger.remember_stages(self._stages)
+        self.store.stages = tuple(names)
+        begun = self.resumed_from is not None
+        if begun and self.state.position.stage not in names:
+            raise UsageError(f"{self.name} stands in stage {self.state.position.stage!r}, not here")
+        for name in names[names.index(self.state.position.stage) if begun else 0 :]:
+            if self.state.position.stage != name or not begun:
+                self.state.enter_stage(name)
+            begun = True
+            self._stage = Stage(self, name, epochs[name], monitor, patience)
+            yield self._stage
+
+    def step(self, *, samples: int = 1, **means: Tensor | float) -> None:
+        """Advance the position by one optimizer step; save if it is time, stop if asked to.
+
+        ``means`` are this batch's means over its ``samples``; their running means become
+        ``train_…`` in the history.
+
+        Raises:
+            TrainingDivergedError: a value is NaN or infinite.
+            Interrupted: a signal asked for a stop; the state has been saved.
+        """
+        state = self.state
+        state.running.add(samples, means)
+        position = state.position
+        state.position = Position(position.stage, position.epoch, position.step + 1)
+        self._samples += samples
+        if self.device == "cpu" or state.position.step % _LOSS_CHECK_STEPS == 0:
+            self._check_finite()
+        if time.monotonic() - self._saved_at >= self.settings.save_interval:
+            self.save()
+        self._show()
+        self.check_stop()
+
+    def check_stop(self) -> None:
+        """Save and raise Interrupted if a signal asked for a stop; call it in long evaluations."""
+        if self.stop.signal is not None:
+            if self._saved_position != self.state.position:
+                self.save()
+            self.stop.check(f"{self.name}, {self.state.position}")
+
+    def save(self) -> None:
+        """Commit a checkpoint of this very position, and prune older ones."""
+        self._check_finite()
+        self.store.save(self.name, self.state.position, self.state.record(self.name, self.device))
+        self.store.prune(self.name, self.settings.keep_latest)
+        self._saved_at, self._saved_position = time.monotonic(), self.state.position
+
+    def complete(self, **result: Any) -> Result:
+        """Record the job's result, durably, with the weights the model has now."""
+        record = weights_only(self.state.record(self.name, self.device))
+        done = complete_job(self.ledger, self.store, self.name, result, record)
+        if self.name.fold is not None:  # a fold is done for its result; see docs/internals.md
+            self.store.remove_all(self.name)
+        return done
+
+    @property
+    def history(self) -> list[HistoryRow]:
+        """One row for each completed epoch, over all stages and processes."""
+        return self.state.history
+
+    def _stage_begins(self) -> None:
+        position = self.state.position
+        if position == Position(position.stage, 0) and position != self.resumed_from:
+            self.save()
+            self.ledger.moved(self.name, position)
+
+    def _epoch_ended(self, row: HistoryRow) -> None:
+        self.save()
+        self.ledger.journal.append("epoch", job=str(self.name), **row)
+        self.ledger.moved(self.name, self.state.position)
+        self._show(self.state.metrics)
+        self.check_stop()
+
+    def _check_finite(self) -> None:
+        for name, total in self.state.running.sums.items():
+            if not bool(torch.isfinite(total)):
+                raise TrainingDivergedError(
+                    f"the {name} became {total.item()} at {self.state.position}; lower the "
+                    "learning rate of this backbone (see overrides in docs/cli.md)"
+                )
+
+    def _show(self, measured: dict[str, float] | None = None) -> None:
+        show, now = self.settings.on_progress, time.monotonic()
+        if show is None or (not measured and now - self._shown_at < self.settings.show_interval):
+            return
+        self._shown_at = now
+        position = self.state.position
+        steps = (self._stage.steps if self._stage else None) or 0
+        show(
+            Progress(
+                self.name,
+                position,
+                self._stages.get(position.stage, 0),
+                steps,
+                self.state.running.means() if self.state.running.samples else {},
+                self._samples,
+                self._fraction(position, steps),
+                measured or {},
+            )
+        )
+
+    def _fraction(self, position: Position, steps: int) -> float:
+        names = list(self._stages)
+        before = sum(self._stages[name] for name in names[: names.index(position.stage)])
+        inside = position.step / steps if steps else 0.0
+        return (before + position.epoch + inside) / max(sum(self._stages.values()), 1)
+
+    def _reconcile_journal(self) -> None:
+        """Make the journal's epochs of this job those of the checkpoint: no more, no fewer."""
+        job, rows = str(self.name), self.state.history
+        trained = {(row["stage"], row["epoch"]) for row in rows}
+        mine = [r for r in self.ledger.journal.read() if _is_epoch_of(r, job)]
+        known = {(r["stage"], r["epoch"]) for r in mine}
+        missing = [row for row in rows if (row["stage"], row["epoch"]) not in known]
+        self.ledger.journal.rewrite(
+            lambda r: not _is_epoch_of(r, job) or (r["stage"], r["epoch"]) in trained,
+            [stamped("epoch", job=job, **row) for row in missing],
+        )
+
+    def _note_damage(self, file: CheckpointFile, reason: str) -> None:
+        self.ledger.journal.append("checkpoint_damaged", job=str(self.name), reason=reason)
+
+
+def _is_epoch_of(record: Mapping[str, Any], job: str) -> bool:
+    return record.get("event") == "epoch" and record.get("job") == job

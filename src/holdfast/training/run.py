@@ -1,0 +1,146 @@
+"""A run: one checkpoint directory and what is trained in it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from holdfast.checkpoint import CheckpointStore, Ledger, adopt_results
+from holdfast.errors import RecoveryRefusedError
+from holdfast.rundir import JobName, Position, check_backbone_name
+from holdfast.training.interrupt import StopRequest
+from holdfast.training.job import Job, RunSettings
+from holdfast.training.randomness import derive_seed, reseed, use_deterministic_kernels
+from holdfast.training.state import Stateful, TrainState
+
+
+class Run:
+    """The training side of a checkpoint directory; `holdfast.open` makes one.
+
+    It holds the directory's lock until `close`, or until the process ends.
+    """
+
+    def __init__(self, directory: Path, settings: RunSettings, stop: StopRequest) -> None:
+        self.directory = directory
+        self.settings = settings
+        self.stop = stop
+        self.ledger = Ledger(directory)
+        self.ledger.hold()
+        self.store = CheckpointStore(directory, self.ledger.stages)
+        adopt_results(self.ledger, self.store)
+
+    def plan(
+        self,
+        run: Mapping[str, Any],
+        backbones: Sequence[str],
+        folds: Mapping[str, int] | None = None,
+    ) -> None:
+        """Record what this run is, or check that it is still the same.
+
+        ``run`` holds whatever decides the result; ``run["stages"]`` the epochs of each stage.
+
+        Raises:
+            RecoveryRefusedError: the directory holds a run that differs; each difference is
+                named, and nothing is touched.
+        """
+        known = self.ledger.state
+        if known.run and (changed := differences(known.run, run)):
+            raise RecoveryRefusedError(
+                f"{self.directory} holds a run with other settings: {'; '.join(changed)}. Start "
+                "with the same settings, name another --checkpoint-dir, or give this run up "
+                "with `holdfast reset`"
+            )
+        more = [name for name in known.backbones if name not in backbones and known.run]
+        self.ledger.plan(dict(run), [*more, *backbones], dict(folds or {}))
+        self.store.stages = self.ledger.stages
+
+    def pending(self, names: Sequence[str], fold: int | None = None) -> Iterator[str]:
+        """Yield the backbones that are not complete, in order; where nothing was planned, plan.
+
+        The names need not be Holdfast's: any name that can stand in a file name will do.
+        """
+        names = [check_backbone_name(name) for name in names]
+        if not self.ledger.state.run:
+            self.plan({"seed": self.settings.seed}, names)
+        for name in names:
+            if JobName(name, fold) not in self.ledger.state.results:
+                yield name
+
+    def job(
+        self,
+        backbone: str,
+        *,
+        state: Mapping[str, Stateful] | None = None,
+        fold: int | None = None,
+        device: str = "cpu",
+    ) -> Job:
+        """Return the job of ``backbone``, to be used in a ``with`` statement.
+
+        ``state`` is what has ``state_dict`` and ``load_state_dict`` and changes in training:
+        model, optimizer, scheduler, and any others, by name. What is made later, such as one
+        optimizer per stage, joins by `Job.track`.
+        """
+        name = JobName(check_backbone_name(backbone), fold)
+        train_state = TrainState(Position(self.store.stages[0], 0), dict(state or {}))
+        return Job(
+            name, self.ledger, self.store, self.settings, self.stop, train_state, device=device
+        )
+
+    def seed_for(self, backbone: str, fold: int | None = None) -> None:
+        """Seed every generator for the making of a model: the same weights each time."""
+        reseed(derive_seed(self.settings.seed, JobName(backbone, fold), "init"))
+
+    def close(self) -> None:
+        """Give the directory's lock back."""
+        self.ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_run(
+    directory: str | Path = "checkpoints",
+    *,
+    seed: int = 42,
+    keep_latest: int = 3,
+    save_interval: float = 60.0,
+    deterministic: bool = True,
+) -> Run:
+    """Open a checkpoint directory for training, as its one writer.
+
+    Args:
+        directory: created where it does not exist.
+        seed: decides every permutation and random number of the run.
+        keep_latest: checkpoints to keep for each job; two good ones are kept at least.
+        save_interval: seconds between checkpoints inside an epoch; each epoch's end is saved.
+        deterministic: make torch choose kernels that give the same bits each time. Without
+            it a resumed run is as exact as the kernels happen to be.
+
+    Raises:
+        DirectoryInUseError: another process trains there.
+        StorageError: the directory cannot be written.
+    """
+    if deterministic:
+        use_deterministic_kernels()
+    settings = RunSettings(seed, keep_latest, save_interval)
+    return Run(Path(directory), settings, StopRequest())
+
+
+def differences(known: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Name each setting that is not what it was."""
+    found = []
+    for key in dict.fromkeys([*known, *now]):
+        old, new = known.get(key), now.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            found.append(f"{prefix}{key} was {old}, now {new}")
+    return found

@@ -1,0 +1,185 @@
+"""All that changes while a job trains, in one place."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from holdfast.checkpoint import CheckpointRecord, make_record
+from holdfast.errors import RecoveryRefusedError
+from holdfast.rundir import JobName, Position
+
+HistoryRow = dict[str, Any]
+_BY_NAME = {"model": "model_state_dict", "optimizer": "optimizer_state"}
+_BY_NAME["scheduler"] = "scheduler_state"
+
+
+class Stateful(Protocol):
+    """What can hand out its state and take it back: models, optimizers, schedulers, scalers."""
+
+    def state_dict(self) -> Any:
+        """Return the state."""
+
+    def load_state_dict(self, state_dict: Any, /) -> Any:
+        """Take a state over."""
+
+
+@dataclass
+class Best:
+    """The best weights of a stage so far."""
+
+    metric: float
+    epoch: int
+    model: Mapping[str, Any]
+
+
+@dataclass
+class RunningMeans:
+    """Means over the samples of the epoch in progress; the sums stay on the device."""
+
+    samples: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, samples: int, values: Mapping[str, Tensor | float]) -> None:
+        """Count ``samples`` more, whose means are ``values``."""
+        self.samples += samples
+        for name, value in values.items():
+            tensor = torch.as_tensor(value).detach().double() * samples
+            self.sums[name] = self.sums[name] + tensor if name in self.sums else tensor
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of each value over the samples so far."""
+        return {name: total.item() / self.samples for name, total in self.sums.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums as they are."""
+        return {"samples": self.samples, "sums": dict(self.sums)}
+
+
+@dataclass
+class TrainState:
+    """Every mutable thing of a job: nothing else may change from step to step."""
+
+    position: Position
+    objects: dict[str, Stateful] = field(default_factory=dict)
+    """model, optimizer, scheduler, and whatever else was tracked, by name."""
+    history: list[HistoryRow] = field(default_factory=list)
+    """One row for each completed epoch of the job."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """What the last completed epoch was measured at."""
+    running: RunningMeans = field(default_factory=RunningMeans)
+    best: Best | None = None
+    stale: int = 0
+    """Epochs since the best one."""
+    seconds_before: float = 0.0
+    """Training time of earlier processes; like timestamps, not part of what is exact."""
+    _began: float = field(default_factory=time.monotonic)
+    _saved: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far, over all processes."""
+        return self.seconds_before + time.monotonic() - self._began
+
+    def track(self, name: str, thing: Stateful) -> None:
+        """Make ``thing`` part of the state, and give it what was saved under its name."""
+        self.objects[name] = thing
+        saved = self._saved.pop(name, None)
+        if saved is not None:
+            _load(name, thing, saved)
+
+    def enter_stage(self, stage: str) -> None:
+        """Go to the start of another stage; its best and its patience begin anew."""
+        self.position = Position(stage, 0)
+        self.best, self.stale = None, 0
+        self._saved.clear()  # an optimizer of the stage before is not this stage's
+
+    def end_epoch(self, row: HistoryRow, metrics: dict[str, float]) -> None:
+        """Complete an epoch."""
+        self.position = Position(self.position.stage, self.position.epoch + 1)
+        self.history.append(row)
+        self.metrics = metrics
+        self.running = RunningMeans()
+
+    def judge(self, metric: float) -> None:
+        """Compare the epoch just completed with the best of the stage."""
+        if self.best is None or metric > self.best.metric:
+            model = self.objects["model"].state_dict()
+            copies = {k: v.detach().to("cpu", copy=True) for k, v in model.items()}
+            self.best, self.stale = Best(metric, self.position.epoch, copies), 0
+        else:
+            self.stale += 1
+
+    def restore_best(self) -> None:
+        """Put the best weights of the stage back into the model."""
+        if self.best is not None:
+            self.objects["model"].load_state_dict(dict(self.best.model))
+
+    def record(self, job: JobName, device: str) -> CheckpointRecord:
+        """Return the whole state as a checkpoint's dict."""
+        states = {name: thing.state_dict() for name, thing in self.objects.items()}
+        known = {name: states.pop(name, None) for name in _BY_NAME}
+        return make_record(
+            job,
+            self.position,
+            **known,
+            objects=states,
+            metrics=self.metrics,
+            history=_columns(self.history),
+            running=self.running.state_dict(),
+            best=self._best_record(known["model"]),
+            stale=self.stale,
+            seconds=self.seconds,
+            device=device,
+        )
+
+    def restore(self, record: CheckpointRecord) -> None:
+        """Take a checkpoint's state over; objects not tracked yet get theirs when they are."""
+        self.position = Position(record["stage"], record["epoch"], record["step"])
+        self.history = _rows(record["history"])
+        self.metrics = dict(record["metrics"])
+        self.running = RunningMeans(**record["running"])
+        best = record["best"]
+        if best is not None:  # its tensors may share memory with the model's
+            model = {name: tensor.clone() for name, tensor in best["model"].items()}
+            self.best = Best(best["metric"], best["epoch"], model)
+        self.stale = record["stale"]
+        self.seconds_before = record["seconds"]
+        self._saved = {name: record[key] for name, key in _BY_NAME.items()} | record["objects"]
+        for name, thing in self.objects.items():
+            self.track(name, thing)
+
+    def _best_record(self, model: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        if self.best is None:
+            return None
+        at = self.position
+        # the weights of an epoch just judged best are the live ones: torch stores them once
+        is_now = (at.epoch, at.step) == (self.best.epoch, 0) and model is not None
+        weights = model if is_now else self.best.model
+        return {"metric": self.best.metric, "epoch": self.best.epoch, "model": weights}
+
+
+def _load(name: str, thing: Stateful, saved: Any) -> None:
+    try:
+        thing.load_state_dict(saved)
+    except (RuntimeError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise RecoveryRefusedError(
+            f"the checkpoint does not fit this {name}: {reason[:200]}; build it as before, or "
+            "start over with `holdfast reset`"
+        ) from error
+
+
+def _columns(rows: list[HistoryRow]) -> dict[str, list[Any]]:
+    """Return the guide's shape of a history: a list for each quantity."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _rows(columns: Mapping[str, list[Any]]) -> list[HistoryRow]:
+    length = max((len(column) for column in columns.values()), default=0)
+    cells = [{name: column[i] for name, column in columns.items()} for i in range(length)]
+    return [{name: value for name, value in row.items() if value is not None} for row in cells]

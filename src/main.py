@@ -1,0 +1,12 @@
+"""The guide's ``python src/main.py``: ``holdfast train`` with the same options."""
+
+import sys
+
+from holdfast.pipeline import train_backbone_with_metrics
+
+__all__ = ["train_backbone_with_metrics"]
+
+if __name__ == "__main__":
+    from holdfast.cli import app
+
+    app(["train", *sys.argv[1:]], prog_name="python src/main.py")

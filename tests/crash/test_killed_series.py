@@ -1,0 +1,119 @@
+"""The main promise, by injury: a series killed twenty times ends as the undisturbed one."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from holdfast.rundir import Journal
+
+BACKBONES = "CustomResNetMish,CustomDeiTStyle,CustomConvNeXt"  # BatchNorm, transformer, DropPath
+KILLS = 20
+SETTINGS = """
+backbones = "{backbones}"
+size = "tiny"
+image_size = 32
+batch_size = 8
+epochs_head = 2
+epochs_finetune = 3
+folds = 2
+fold_backbones = ["CustomConvNeXt"]
+save_interval = 0.1
+threads = 1
+[head]
+augment = true
+"""
+NOT_EXACT = {"timestamp", "time", "seconds"}  # clocks; everything else is compared with ==
+
+
+def start(data: Path, directory: Path) -> subprocess.Popen[bytes]:
+    settings = directory.parent / "settings.toml"
+    settings.write_text(SETTINGS.format(backbones=BACKBONES))
+    command = [sys.executable, "-m", "holdfast", "train", "--data", str(data)]
+    command += ["--checkpoint-dir", str(directory), "--config", str(settings)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def finish(data: Path, directory: Path) -> None:
+    child = start(data, directory)
+    output, _ = child.communicate(timeout=600)
+    assert child.returncode == 0, output.decode()
+
+
+def kill_at_random(data: Path, directory: Path, chance: random.Random) -> None:
+    """Start the series and end it with SIGKILL, while it starts up or while it trains."""
+    journal = directory / "journal.jsonl"
+    before = journal.stat().st_size if journal.exists() else 0
+    child = start(data, directory)
+    if chance.random() < 0.8:  # wait until it trains
+        while not (journal.exists() and journal.stat().st_size > before):
+            time.sleep(0.01)
+            assert child.poll() is None, child.stdout.read().decode()
+        time.sleep(chance.uniform(0.0, 1.2))
+    else:
+        time.sleep(chance.uniform(0.0, 3.0))
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    assert child.returncode == -signal.SIGKILL, "it ended before it could be killed: train longer"
+
+
+def same(a: Any, b: Any, where: str = "") -> None:
+    """Compare everything with ==, tensors bit by bit."""
+    assert type(a) is type(b), where
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a.keys() - NOT_EXACT:
+            same(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for index, (left, right) in enumerate(zip(a, b, strict=True)):
+            same(left, right, f"{where}[{index}]")
+    else:
+        assert a == b, where
+
+
+def test_series_killed_twenty_times_equals_the_undisturbed_one(
+    digits_folder: Path, tmp_path: Path
+) -> None:
+    """Weights, optimizer state, history, metrics and results equal with ==, no epoch twice."""
+    calm, stormy = tmp_path / "calm" / "run", tmp_path / "stormy" / "run"
+    calm.parent.mkdir()
+    stormy.parent.mkdir()
+    seed = random.SystemRandom().randrange(2**32)
+    print("moments drawn with seed", seed)  # shown when the test fails
+    chance = random.Random(seed)
+
+    finish(digits_folder, calm)
+    for _ in range(KILLS):
+        kill_at_random(digits_folder, stormy, chance)
+    finish(digits_folder, stormy)
+
+    weights = sorted(path.name for path in calm.glob("*_best.pth"))
+    assert weights == sorted(path.name for path in stormy.glob("*_best.pth"))
+    assert len(weights) == 5
+    last = [path.name for path in calm.glob("*_finetune_epoch3.pth")]
+    assert len(last) == 3
+    for name in [*weights, *last]:
+        same(torch.load(calm / name), torch.load(stormy / name), name)
+    for name in (".recovery_state.json", ".kfold_progress.json"):
+        same(json.loads((calm / name).read_text()), json.loads((stormy / name).read_text()), name)
+    same(epochs(calm), epochs(stormy))
+    assert max(Counter(map(key, epochs(stormy))).values()) == 1
+
+
+def epochs(directory: Path) -> list[dict[str, Any]]:
+    """Return the journal's epochs; a resumed job may have added one after others' records."""
+    return sorted((r for r in Journal(directory).read() if r["event"] == "epoch"), key=key)
+
+
+def key(record: dict[str, Any]) -> tuple[str, str, int]:
+    return record["job"], record["stage"], record["epoch"]
