@@ -31,7 +31,7 @@ BACKBONES = [
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class StageConfig(_Settings):
@@ -57,7 +57,7 @@ class AugmentConfig(_Settings):
     rotation: float = Field(15.0, ge=0, le=180)
     """Largest angle, in degrees, either way."""
     jitter: float = Field(0.2, ge=0, le=1)
-    """Brightness, contrast and saturation; hue moves by a tenth of it."""
+    """Brightness, contrast and saturation; not hue, which tells a yellow leaf from a green one."""
 
 
 class RunConfig(_Settings):

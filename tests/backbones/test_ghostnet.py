@@ -47,5 +47,5 @@ def test_attention_multiplies_the_ghost_module() -> None:
         gate, plain, gated = module.attention(x), GhostModule.forward(module, x), module(x)
 
     assert gate.shape == plain.shape
-    assert gate.min() > 0 and gate.max() < 1 and gate.std() > 0.01
+    assert gate.min() > 0 and gate.max() < 1 and gate.min() < gate.max()
     torch.testing.assert_close(plain * gate, gated)

@@ -8,8 +8,8 @@ Depthwise convolution and attention thus share one form, a weighted sum over rel
 positions, and come in that order. All blocks are pre-norm; a stage's first block halves the
 map, its shortcut by pooling and projection.
 
-The stride of an MBConv is in its depthwise convolution, the slower and slightly better of the
-paper's two ways.
+A last LayerNorm precedes the pooling, since the blocks leave their sum unnormalised. In a
+transformer stage's first block the width grows in the attention's output projection.
 """
 
 from collections.abc import Sequence
@@ -35,6 +35,7 @@ class ConvStage(nn.Sequential):
                     out_channels,
                     stride=2 if i == 0 else 1,
                     pool=nn.MaxPool2d,
+                    early_stride=True,
                     drop_path=rate,
                 )
                 for i, rate in enumerate(drop_path)
@@ -176,6 +177,6 @@ register(
             "drop_path": 0.2,
         },
         any_image_size=False,
-        notes="MBConv strides in its depthwise convolution; a last LayerNorm before pooling",
+        notes="a last LayerNorm before pooling; settings of CoAtNet-0",
     )
 )

@@ -182,7 +182,6 @@ register(
                 Row(3, 192, 64, squeeze=True, stride=1),
             ),
             "num_features": 256,
-            "plain": 1,
         },
         full={
             "rows": (

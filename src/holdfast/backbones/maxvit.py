@@ -130,7 +130,7 @@ register(
         title="MaxViT: Multi-Axis Vision Transformer",
         mechanism="each block convolves, attends within blocks, then across a sparse grid",
         build=CustomMaxViT,
-        tiny={"stem": 16, "dims": (32, 64), "depths": (1, 1), "window": 4, "head_dim": 16},
+        tiny={"stem": 16, "dims": (24, 72), "depths": (1, 1), "window": 4, "head_dim": 24},
         full={
             "stem": 64,
             "dims": (64, 128, 256, 512),

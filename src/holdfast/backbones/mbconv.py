@@ -17,7 +17,8 @@ class PreNormMBConv(nn.Module):
     """Norm, 1x1 expansion, 3x3 depthwise, squeeze-excite, 1x1 projection; then the shortcut.
 
     Widths follow the output: ``expansion`` times as wide inside, a quarter in the squeeze.
-    With stride 2 the shortcut is pooled by ``pool``; with 1 it is the identity.
+    With stride 2 the shortcut is pooled by ``pool``; with 1 it is the identity. The stride is
+    in the depthwise convolution, or with ``early_stride`` already in the expansion: cheaper.
     """
 
     def __init__(
@@ -27,15 +28,17 @@ class PreNormMBConv(nn.Module):
         *,
         stride: int,
         pool: type[nn.Module],
+        early_stride: bool = False,
         expansion: int = 4,
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
         hidden = out_channels * expansion
+        first, second = (stride, 1) if early_stride else (1, stride)
         self.body = nn.Sequential(
             nn.BatchNorm2d(in_channels),
-            ConvNormAct(in_channels, hidden, 1, act=nn.GELU),
-            ConvNormAct(hidden, hidden, 3, stride, groups=hidden, act=nn.GELU),
+            ConvNormAct(in_channels, hidden, 1, first, act=nn.GELU),
+            ConvNormAct(hidden, hidden, 3, second, groups=hidden, act=nn.GELU),
             SqueezeExcite(hidden, max(1, out_channels // 4), nn.SiLU),
             nn.Conv2d(hidden, out_channels, 1),
         )

@@ -71,7 +71,7 @@ class BranchedConv(nn.Module):
         ]
         if self.skip is not None:
             folded.append(fold_norm(identity_kernel(self.out_channels, self.groups), self.skip))
-        plain = self._empty_conv()
+        plain = self._new_conv()
         plain.load_state_dict(
             {
                 "weight": sum_all(self._grown(kernel) for kernel, _ in folded),
@@ -85,21 +85,18 @@ class BranchedConv(nn.Module):
         margin = (self.kernel_size - kernel.shape[-1]) // 2
         return F.pad(kernel, [margin] * 4)
 
-    def _empty_conv(self) -> nn.Conv2d:
-        """Return a convolution of our shape, its values left open.
-
-        It starts on the meta device, as drawing initial values would move torch's generator.
-        """
-        conv = nn.Conv2d(
-            self.in_channels,
-            self.out_channels,
-            self.kernel_size,
-            self.stride,
-            self.kernel_size // 2,
-            groups=self.groups,
-            device="meta",
-        )
-        return conv.to_empty(device=next(self.parameters()).device)
+    def _new_conv(self) -> nn.Conv2d:
+        """Return a convolution of our shape, without moving torch's generator."""
+        with torch.random.fork_rng(devices=[]):  # a fresh layer draws initial values
+            conv = nn.Conv2d(
+                self.in_channels,
+                self.out_channels,
+                self.kernel_size,
+                self.stride,
+                self.kernel_size // 2,
+                groups=self.groups,
+            )
+        return conv.to(next(self.parameters()))
 
 
 def sum_all(terms: Iterable[Tensor]) -> Tensor:
@@ -192,7 +189,7 @@ register(
         build=MobileOne,
         tiny={
             "stem_width": 32,
-            "widths": (64, 96, 192),
+            "widths": (64, 128, 192),
             "depths": (1, 2, 1),
             "strides": (2, 1, 2),
             "branches": 2,
@@ -204,6 +201,7 @@ register(
             "strides": (2, 2, 2, 2),
             "branches": 1,
         },
-        notes="full is the paper's S3.",
+        notes="full is the paper's S3 (k = 1): with 1000 classes 10.17 M parameters in training, "
+        "10.08 M folded.",
     )
 )

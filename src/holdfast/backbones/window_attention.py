@@ -57,6 +57,6 @@ class WindowAttention(nn.Module):
         origin = (rolled < self.shift).long() + 2 * (rolled >= side).long()
         groups = self.split((3 * origin[:, None] + origin[None])[None, :, :, None])
         apart = groups != groups.transpose(1, 2)
-        if not apart.any():
+        if not (self.shift or self.padding):
             return None
         return torch.zeros(apart.shape).masked_fill(apart, float("-inf")).unsqueeze(1)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -72,6 +73,7 @@ class Job:
     _saved_position: Position | None = None
     _shown_at: float = 0.0
     _samples: int = 0
+    _on_exit: ExitStack = field(default_factory=ExitStack)
 
     @property
     def seed(self) -> int:
@@ -79,14 +81,15 @@ class Job:
         return self.settings.seed
 
     def __enter__(self) -> Self:
-        self._listening = self.stop.listening()
-        self._listening.__enter__()
-        record = self.store.newest(self.name, self._note_damage)
-        if record is not None:
-            self.state.restore(record)
-            self.resumed_from = self._saved_position = self.state.position
-            self._reconcile_journal()
-        self.ledger.entered(self.name, self.resumed_from)
+        with ExitStack() as undo:
+            undo.enter_context(self.stop.listening())
+            record = self.store.newest(self.name, self._note_damage)
+            if record is not None:
+                self.state.restore(record)
+                self.resumed_from = self._saved_position = self.state.position
+                self._reconcile_journal()
+            self.ledger.entered(self.name, self.resumed_from)
+            self._on_exit = undo.pop_all()
         return self
 
     def __exit__(
@@ -95,7 +98,7 @@ class Job:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._listening.__exit__(kind, error, traceback)
+        self._on_exit.close()
         if isinstance(error, Interrupted):
             self.ledger.journal.append("job_interrupted", job=str(self.name), where=error.where)
         elif isinstance(error, Exception) and not isinstance(error, StorageError):
