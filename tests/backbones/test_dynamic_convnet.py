@@ -20,7 +20,8 @@ def test_each_image_meets_its_own_mixture() -> None:
     layer = decisive_layer(stride=2)
     images = torch.randn(3, 6, 9, 9)
 
-    mixtures = torch.einsum("nk,koihw->noihw", layer.attention(images), layer.kernels)
+    kernels = layer.bank.unflatten(0, (4, 8))
+    mixtures = torch.einsum("nk,koihw->noihw", layer.attention(images), kernels)
     expected = [
         F.conv2d(images[i : i + 1], mixtures[i], stride=2, padding=1) for i in range(len(images))
     ]

@@ -50,15 +50,17 @@ class DynamicConv2d(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int, kernels: int) -> None:
         super().__init__()
         self.stride = stride
+        self.kernel_shape = (out_channels, in_channels, 3, 3)
         self.attention = KernelAttention(in_channels, kernels)
-        self.kernels = nn.Parameter(torch.empty(kernels, out_channels, in_channels, 3, 3))
-        for kernel in self.kernels:  # one by one: the fan is a single kernel's
-            nn.init.kaiming_normal_(kernel, mode="fan_out", nonlinearity="relu")
+        # stacked along the outputs: channels_last cannot convert five dimensions
+        self.bank = nn.Parameter(torch.empty(kernels * out_channels, in_channels, 3, 3))
+        nn.init.kaiming_normal_(self.bank)
 
     def mixed_kernels(self, x: Tensor) -> Tensor:
         """Return one kernel per image: (N, out_channels, in_channels, 3, 3)."""
-        mixed: Tensor = self.attention(x) @ self.kernels.flatten(1)
-        return mixed.reshape(-1, *self.kernels.shape[1:])
+        shares = self.attention(x)
+        mixed: Tensor = shares @ self.bank.reshape(shares.shape[1], -1)
+        return mixed.reshape(-1, *self.kernel_shape)
 
     def forward(self, x: Tensor) -> Tensor:
         n, channels, height, width = x.shape

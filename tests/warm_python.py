@@ -1,0 +1,125 @@
+"""Real child processes without the seconds that importing torch takes.
+
+One process imports torch and Holdfast, then forks a child for each script; what a child does,
+and what kills it, is its own. Nothing of torch runs before the fork.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_SERVER = """
+import json, os, sys, traceback
+import torch, torch._dynamo, holdfast.cli.train, holdfast.pipeline  # optimizers load dynamo
+
+def run(code, cwd, output, argv):
+    os.chdir(cwd)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    out = os.open(output, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    os.dup2(out, 1), os.dup2(out, 2)
+    sys.argv = argv
+    exec(compile(code, argv[0], "exec"), {"__name__": "__main__", "__file__": argv[0]})
+
+def child(request):
+    status = 0
+    try:
+        run(**request)
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush(), sys.stderr.flush()
+    os._exit(status)
+
+print("ready", flush=True)
+while line := sys.stdin.readline():
+    pid = os.fork()
+    if pid == 0:
+        child(json.loads(line))
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+
+@dataclass
+class Child:
+    """One script in its own process."""
+
+    pid: int
+    output_file: Path
+    _answer: Callable[[], str]
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far, to stdout and stderr."""
+        return self.output_file.read_text(encoding="utf-8")
+
+    def kill(self, signal_number: int = signal.SIGKILL) -> int:
+        """Send it a signal and return the status it ends with, negative for a signal's."""
+        os.kill(self.pid, signal_number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Return the status it ends with."""
+        return int(self._answer())
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+class WarmPython:
+    """Starts scripts, one at a time, in processes that have torch imported already."""
+
+    def __enter__(self) -> Self:
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", _SERVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert self._answer() == "ready"
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.communicate()
+
+    def start(self, code: str, cwd: Path, argv: tuple[str, ...] = ("block.py",)) -> Child:
+        """Run ``code`` as a script in ``cwd``; wait for it before starting the next."""
+        output = cwd / f"output-{time.monotonic_ns()}.txt"
+        output.touch()
+        request = {"code": code, "cwd": str(cwd), "output": str(output), "argv": argv}
+        assert self._server.stdin is not None
+        print(json.dumps(request), file=self._server.stdin, flush=True)
+        return Child(int(self._answer()), output, self._answer)
+
+    def _answer(self) -> str:
+        assert self._server.stdout is not None
+        return self._server.stdout.readline().strip()
+
+
+def wait_until(happened: Callable[[], bool], child: Child) -> None:
+    """Wait for something that a child does; fail with its output if it ends before."""
+    while not happened():
+        assert child.running, child.output
+        time.sleep(0.01)
