@@ -23,18 +23,10 @@ images = images.float().reshape(-1, 1, 8, 8) / 16
 train, test = TensorDataset(images[:1400], labels[:1400]), (images[1400:], labels[1400:])
 
 
-def make_model(channels: int) -> nn.Module:
-    """Return a network with something of everything that is hard to resume."""
-    return nn.Sequential(
-        nn.Conv2d(1, channels, 3),
-        nn.BatchNorm2d(channels),
-        nn.ReLU(),
-        nn.Conv2d(channels, 2 * channels, 3),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Dropout(0.2),
-        nn.Linear(32 * channels, 10),
-    )
+def make_model(c: int) -> nn.Module:
+    """Return a network of ``c`` channels."""
+    features = [nn.Conv2d(1, c, 3), nn.BatchNorm2d(c), nn.ReLU(), nn.Conv2d(c, 2 * c, 3), nn.ReLU()]
+    return nn.Sequential(*features, nn.Flatten(), nn.Dropout(0.2), nn.Linear(32 * c, 10))
 
 
 def accuracy(model: nn.Module) -> float:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +58,7 @@ class Child:
     pid: int
     output_file: Path
     _answer: Callable[[], str]
+    _status: int | None = None
 
     @property
     def output(self) -> str:
@@ -65,12 +67,15 @@ class Child:
 
     def kill(self, signal_number: int = signal.SIGKILL) -> int:
         """Send it a signal and return the status it ends with, negative for a signal's."""
-        os.kill(self.pid, signal_number)
+        with suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(self.pid, signal_number)
         return self.wait()
 
     def wait(self) -> int:
         """Return the status it ends with."""
-        return int(self._answer())
+        if self._status is None:
+            self._status = int(self._answer())
+        return self._status
 
     @property
     def running(self) -> bool:
@@ -80,6 +85,11 @@ class Child:
         except ProcessLookupError:
             return False
         return True
+
+    def put_away(self) -> None:
+        """End it if a failed test has left it running."""
+        if self._status is None:
+            self.kill()
 
 
 class WarmPython:
@@ -94,6 +104,7 @@ class WarmPython:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         assert self._answer() == "ready"
+        self._last: Child | None = None
         return self
 
     def __exit__(
@@ -102,16 +113,21 @@ class WarmPython:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._last:
+            self._last.put_away()
         self._server.communicate()
 
     def start(self, code: str, cwd: Path, argv: tuple[str, ...] = ("block.py",)) -> Child:
-        """Run ``code`` as a script in ``cwd``; wait for it before starting the next."""
+        """Run ``code`` as a script in ``cwd``; the one started before ends here at the latest."""
+        if self._last:
+            self._last.put_away()
         output = cwd / f"output-{time.monotonic_ns()}.txt"
         output.touch()
         request = {"code": code, "cwd": str(cwd), "output": str(output), "argv": argv}
         assert self._server.stdin is not None
         print(json.dumps(request), file=self._server.stdin, flush=True)
-        return Child(int(self._answer()), output, self._answer)
+        self._last = Child(int(self._answer()), output, self._answer)
+        return self._last
 
     def _answer(self) -> str:
         assert self._server.stdout is not None

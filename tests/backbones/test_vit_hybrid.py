@@ -30,6 +30,16 @@ def test_tokens_are_patches_of_the_resnet_map() -> None:
 
 
 @torch.no_grad()
+def test_class_token_alone_answers() -> None:
+    """What leaves the encoder in the patches' places has no say in the logits."""
+    model = make()
+    encoded = torch.randn(1, 17, 16)
+    others = torch.cat((encoded[:, :1], torch.randn(1, 16, 16)), dim=1)
+
+    assert torch.equal(model.forward_head(encoded), model.forward_head(others))
+
+
+@torch.no_grad()
 def test_class_token_sees_places_through_learned_positions() -> None:
     """Shuffling the map changes the class token's answer; without positions it cannot."""
     model = make()

@@ -42,7 +42,7 @@ class ConvGroupNorm(nn.Sequential):
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__(
             StandardisedConv(in_channels, out_channels, kernel, stride),
-            nn.GroupNorm(min(32, out_channels // 4), out_channels),
+            nn.GroupNorm(min(32, out_channels // 2), out_channels),
         )
 
 

@@ -52,11 +52,11 @@ class WindowAttention(nn.Module):
 
     def _build_mask(self, side: int) -> Tensor | None:
         """Return (windows, 1, window², window²) of 0 and minus infinity, None if all are 0."""
+        if not (self.shift or self.padding):
+            return None
         rolled = torch.arange(side + self.padding).roll(-self.shift)
         # along one axis: 0 in place, 1 came round the border, 2 padding
         origin = (rolled < self.shift).long() + 2 * (rolled >= side).long()
         groups = self.split((3 * origin[:, None] + origin[None])[None, :, :, None])
         apart = groups != groups.transpose(1, 2)
-        if not (self.shift or self.padding):
-            return None
         return torch.zeros(apart.shape).masked_fill(apart, float("-inf")).unsqueeze(1)

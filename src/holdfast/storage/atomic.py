@@ -30,7 +30,7 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         StorageError: the file system refused (disk full, read-only, I/O error).
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with _storage_errors(path):
+    with storage_errors(path):
         try:
             with temporary.open("wb") as file:
                 yield file
@@ -52,7 +52,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def append_durably(path: Path, data: bytes) -> None:
     """Append ``data`` to ``path`` and sync it; a crash may leave a torn tail, never a gap."""
-    with _storage_errors(path):
+    with storage_errors(path):
         created = not path.exists()
         with path.open("ab") as file:
             file.write(data)
@@ -64,7 +64,7 @@ def append_durably(path: Path, data: bytes) -> None:
 
 def make_directory(path: Path) -> None:
     """Create ``path`` and its parents, durably; it may exist already."""
-    with _storage_errors(path):
+    with storage_errors(path):
         missing = [p for p in (path, *path.parents) if not p.exists()]
         path.mkdir(parents=True, exist_ok=True)
         for created in reversed(missing):
@@ -73,13 +73,13 @@ def make_directory(path: Path) -> None:
 
 def remove(path: Path) -> None:
     """Remove one file; it may be gone already."""
-    with _storage_errors(path):
+    with storage_errors(path):
         path.unlink(missing_ok=True)
 
 
 def remove_empty_directory(path: Path) -> None:
     """Remove ``path`` if it is an empty directory."""
-    with _storage_errors(path):
+    with storage_errors(path):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
 
@@ -108,7 +108,8 @@ def _sync_directory(path: Path) -> None:
 
 
 @contextmanager
-def _storage_errors(path: Path) -> Iterator[None]:
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses in the block into StorageError, naming ``path``."""
     try:
         yield
     except OSError as error:
@@ -120,4 +121,6 @@ def _reason(error: OSError) -> str:
         return "the disk is full; free some space and run the same command again"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "not writable; make it so, or name another --checkpoint-dir"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return "a file stands where a folder should be; name another --checkpoint-dir"
     return f"{error.strerror or error}; nothing saved before is lost, run the same command again"

@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from holdfast.errors import DirectoryInUseError
-from holdfast.storage.atomic import make_directory, write_atomically
+from holdfast.storage.atomic import make_directory, storage_errors, write_atomically
 
 
 class DirectoryLock:
@@ -21,32 +21,41 @@ class DirectoryLock:
 
     def __init__(self, path: Path) -> None:
         self._holder = path.with_name(path.name + ".holder.json")
-        self._lock = FileLock(path, is_singleton=True)
+        self._lock = FileLock(path, is_singleton=True, thread_local=False)
 
     def acquire(self) -> None:
         """Take the lock at once; taking it again in this process is counted, not refused.
 
         Raises:
             DirectoryInUseError: another process holds it.
+            StorageError: the directory cannot be written.
         """
         make_directory(self._holder.parent)
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise DirectoryInUseError(self._in_use()) from None
+        with storage_errors(self._holder.parent):
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                raise DirectoryInUseError(self._in_use()) from None
         if self._lock.lock_counter == 1:
-            write_atomically(self._holder, json.dumps(_this_process()).encode())
+            self._introduce()
 
     def release(self) -> None:
         """Give the lock back."""
         self._lock.release()
+
+    def _introduce(self) -> None:
+        try:
+            write_atomically(self._holder, json.dumps(_this_process()).encode())
+        except BaseException:
+            self._lock.release()  # whoever was refused holds nothing
+            raise
 
     def _in_use(self) -> str:
         directory = self._holder.parent
         try:
             holder = json.loads(self._holder.read_bytes())
             who = "process {pid} on {host}, since {since}".format(**holder)
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             who = "another process"
         return (
             f"{directory} is in use by {who}; wait for it, stop it, or name another "
