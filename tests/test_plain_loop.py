@@ -42,11 +42,6 @@ def start(python: WarmPython, directory: Path) -> Child:
     return python.start(EXAMPLE.read_text(encoding="utf-8"), directory.parent, arguments)
 
 
-def wait_until_it_trains(child: Child, directory: Path) -> None:
-    before = len(events(directory, "job_started", "job_resumed"))
-    wait_until(lambda: len(events(directory, "job_started", "job_resumed")) > before, child)
-
-
 def events(directory: Path, *kinds: str) -> list[Record]:
     return [record for record in Journal(directory).read() if record["event"] in kinds]
 
@@ -104,7 +99,7 @@ def test_stopped_politely_it_saves_and_goes_on_from_the_very_step(
     """A signal is answered by a checkpoint of where the loop is and the shell's exit status."""
     directory = tmp_path / "run"
     child = start(python, directory)
-    wait_until_it_trains(child, directory)
+    wait_until(lambda: len(events(directory, "epoch")) >= 3, child)
 
     assert child.kill(number) == status, child.output
     stopped = events(directory, "job_interrupted")[0]["where"]

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 _SERVER = """
 import json, os, sys, traceback
@@ -134,7 +134,16 @@ class WarmPython:
         return self._server.stdout.readline().strip()
 
 
-def wait_until(happened: Callable[[], bool], child: Child) -> None:
+class Running(Protocol):
+    """A process, however it was started."""
+
+    @property
+    def running(self) -> bool: ...
+    @property
+    def output(self) -> str: ...
+
+
+def wait_until(happened: Callable[[], bool], child: Running) -> None:
     """Wait for something that a child does; fail with its output if it ends before."""
     while not happened():
         assert child.running, child.output

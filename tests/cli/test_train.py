@@ -166,7 +166,7 @@ def test_signal_saves_and_says_where(
     output, errors = child.communicate(timeout=60)
 
     assert child.returncode == code, errors
-    assert "finishing this step and saving" in output
+    assert f"{number.name}: saving" in output
     assert "Stopped: CustomMobileOne, finetune epoch" in errors
     assert "Traceback" not in errors
 

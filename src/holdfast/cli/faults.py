@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import typer
+from rich.console import Console
 
 from holdfast.errors import HoldfastError, Interrupted
 
@@ -24,7 +25,7 @@ def reports_faults(command: Callable[Given, Returned]) -> Callable[Given, Return
             _say(f"holdfast: {error}")
             raise typer.Exit(error.exit_code) from None
         except Interrupted as stop:
-            _say(f"Stopped: {stop}. Saved; the same command goes on from here.")
+            _say(f"Stopped: {stop}, saved. The same command goes on from here.")
             raise typer.Exit(stop.exit_code) from None
         except KeyboardInterrupt:
             _say("Stopped. What was saved stands; the same command goes on from there.")
@@ -34,5 +35,7 @@ def reports_faults(command: Callable[Given, Returned]) -> Callable[Given, Return
 
 
 def _say(line: str) -> None:
+    """Print one line; a terminal breaks it between words, a pipe gets it whole."""
     sys.stdout.flush()
-    sys.stderr.write(line + "\n")
+    console = Console(stderr=True, highlight=False, markup=False)
+    console.print(line, soft_wrap=not console.is_terminal)

@@ -26,7 +26,7 @@ def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
 
     def announce(number: int) -> None:
         name = signal.Signals(number).name
-        display.say(f"{name}: finishing this step and saving (once more stops at once)")
+        display.say(f"{name}: saving (once more stops at once)")
 
     with display:
         return run_series(config, display, StopRequest(announce))

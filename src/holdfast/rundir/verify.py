@@ -7,6 +7,7 @@ from pathlib import Path
 
 from holdfast.rundir.layout import parse_checkpoint
 
+_FOLDER = 0x10  # the bit that DOS sets for one
 _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError),
     *(ValueError, IndexError, OverflowError),  # names and sizes that mean nothing
@@ -21,26 +22,24 @@ def damage(path: Path) -> str | None:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            bad = _misdescribed(archive) or archive.testzip()
+            bad = _called_a_folder(archive) or archive.testzip()
     except FileNotFoundError:
         return "the file is gone"
     except _UNREADABLE:
         return "truncated, or not a checkpoint"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return None if bad is None else f"record {bad} does not match its checksum"
+    return None if bad is None else f"record {bad} is not what was written"
 
 
-def _misdescribed(archive: zipfile.ZipFile) -> str | None:
-    """Name a record that no torch has written so; its header has no checksum of its own.
+def _called_a_folder(archive: zipfile.ZipFile) -> str | None:
+    """Name a record whose header says that it is a folder; no CRC covers the headers.
 
-    A set directory bit makes torch take a tensor for a folder and return what happens to be in
-    memory, while zipfile reads on and finds the right CRC.
+    One flipped bit does it. torch then reads nothing, and returns a tensor of whatever happens
+    to be in memory, while zipfile reads on and finds the right CRC.
     """
-    for record in archive.infolist():
-        if record.external_attr or record.compress_type != zipfile.ZIP_STORED:
-            return record.filename
-    return None
+    folders = (record.filename for record in archive.infolist() if record.external_attr & _FOLDER)
+    return next(folders, None)
 
 
 def is_committed(path: Path) -> bool:

@@ -38,8 +38,6 @@ class StopRequest:
             self.signal = number
             for other, handler in before.items():
                 signal.signal(other, handler)
-            if self.announce:
-                self.announce(number)
 
         self._listening = True
         for number in numbers:
@@ -51,7 +49,19 @@ class StopRequest:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def heard(self) -> bool:
+        """Tell whether a stop has been asked for; the first time, ``announce`` it.
+
+        Not from the signal handler: that may interrupt somebody who is printing.
+        """
+        if self.signal is None:
+            return False
+        if self.announce is not None:
+            self.announce(self.signal)
+            self.announce = None
+        return True
+
     def check(self, where: str) -> None:
         """Raise Interrupted if a stop has been asked for."""
-        if self.signal is not None:
+        if self.heard() and self.signal is not None:
             raise Interrupted(self.signal, where)

@@ -173,7 +173,7 @@ class Job:
 
     def check_stop(self) -> None:
         """Save and raise Interrupted if a signal asked for a stop; call it in long evaluations."""
-        if self.stop.signal is not None:
+        if self.stop.heard():
             if self._saved_position != self.state.position:
                 self.save()
             self.stop.check(f"{self.name}, {self.state.position}")
