@@ -43,8 +43,8 @@ def main(directory: str, save_interval: float) -> None:
             model = make_model(CHANNELS[name])
             optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
             scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
-            state = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
 
+            state = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
             with run.job(name, state=state) as job:
                 for stage in job.stages({"train": EPOCHS}):
                     for epoch in stage.epochs():

@@ -1,7 +1,10 @@
 """Reading ``docs/guide.md``: its fenced blocks, and comparing what they show with what is."""
 
 import re
+from pathlib import Path
 from typing import Any
+
+GUIDE = Path(__file__).parents[1] / "docs" / "guide.md"
 
 
 def read_blocks(text: str) -> dict[str, str]:
@@ -40,3 +43,6 @@ def alike(line: str) -> str:
     for pattern, sign in ((r"Custom\w+", "NAME"), (r"head|finetune", "STAGE"), (r"\d+", "0")):
         line = re.sub(pattern, sign, line)
     return line
+
+
+BLOCKS = read_blocks(GUIDE.read_text(encoding="utf-8"))

@@ -25,6 +25,8 @@ _TRAIN = ("src/main.py", "--config", "settings.toml", "--data")
 _SETTINGS = """
 size = "tiny"
 image_size = 32
+batch_size = 8
+keep_latest = 20
 patience = 40
 threads = 1
 """

@@ -138,9 +138,12 @@ class Running(Protocol):
     """A process, however it was started."""
 
     @property
-    def running(self) -> bool: ...
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+
     @property
-    def output(self) -> str: ...
+    def output(self) -> str:
+        """What it has printed so far."""
 
 
 def wait_until(happened: Callable[[], bool], child: Running) -> None:

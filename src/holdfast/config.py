@@ -60,6 +60,13 @@ class AugmentConfig(_Settings):
     """Brightness, contrast and saturation; not hue, which tells a yellow leaf from a green one."""
 
 
+class StageOverrides(_Settings):
+    """What one backbone changes of each stage."""
+
+    head: dict[str, Any] = Field(default_factory=dict)
+    finetune: dict[str, Any] = Field(default_factory=dict)
+
+
 class RunConfig(_Settings):
     """Everything that decides what a run trains and how."""
 
@@ -86,7 +93,7 @@ class RunConfig(_Settings):
     """Checkpoints of a backbone to keep; at least 2, because the newest may be the one being
     written when the power fails."""
     seed: int = Field(42, ge=0)
-    device: str = Field("auto", pattern=r"auto|cpu|cuda(:\d+)?")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     threads: int = Field(0, ge=0)
     """CPU threads of torch; 0 takes what the machine has at the first start, and keeps it."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -97,7 +104,7 @@ class RunConfig(_Settings):
     head: StageConfig = StageConfig(learning_rate=2e-3, augment=False)
     finetune: StageConfig = StageConfig(learning_rate=1e-3, augment=True)
     augment: AugmentConfig = AugmentConfig()
-    overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    overrides: dict[str, StageOverrides] = Field(default_factory=dict)
     """Stage settings of single backbones: ``{"CustomDeiTStyle": {"finetune": {…}}}``."""
 
     @field_validator("backbones", "fold_backbones", mode="before")
@@ -105,7 +112,7 @@ class RunConfig(_Settings):
     def _expand_all(cls, value: Any) -> Any:
         if isinstance(value, str):
             value = tuple(name.strip() for name in value.split(",") if name.strip())
-        return tuple(BACKBONES) if value is not None and tuple(value) == ("all",) else value
+        return tuple(BACKBONES) if value in (("all",), ["all"]) else value
 
     @field_validator("backbones")
     @classmethod
@@ -147,7 +154,8 @@ class RunConfig(_Settings):
         """Return how ``backbone`` learns in ``stage``: defaults, ours for it, the user's."""
         base: StageConfig = getattr(self, stage)
         ours = OVERRIDES.get(backbone, {}).get(stage, {})
-        changes = {**ours, **self.overrides.get(backbone, {}).get(stage, {})}
+        theirs = getattr(self.overrides.get(backbone, StageOverrides()), stage)
+        changes = {**ours, **theirs}
         return StageConfig.model_validate({**base.model_dump(), **changes})
 
 
@@ -186,19 +194,28 @@ def resolve(given: Mapping[str, Any], file: Path | None = None) -> RunConfig:
     """
     settings = {**(_read_toml(file) if file else {}), **given}
     preset = settings.get("preset") or ("full" if settings.get("data") else "demo")
-    if preset not in PRESETS:
+    if preset not in list(PRESETS):  # a list, because TOML may give what has no hash
         raise ConfigError(f"preset: {preset!r} is not one of {', '.join(PRESETS)}")
     merged = _merge(PRESETS[preset], {**settings, "preset": preset})
     defaults = {stage: RunConfig.model_fields[stage].default for stage in ("head", "finetune")}
     merged = _merge({stage: d.model_dump() for stage, d in defaults.items()}, merged)
     try:
         config = RunConfig.model_validate(merged)
-        for name in config.backbones:
-            config.stage(name, "head"), config.stage(name, "finetune")
     except ValidationError as error:
         raise ConfigError(_explain(error, file)) from None
     _check_names(config)
+    _check_overrides(config, file)
     return config
+
+
+def _check_overrides(config: RunConfig, file: Path | None) -> None:
+    for name in config.overrides:
+        for stage in ("head", "finetune"):
+            try:
+                config.stage(name, stage)
+            except ValidationError as error:
+                where = f"overrides.{name}.{stage}."
+                raise ConfigError(_explain(error, file, where)) from None
 
 
 def _check_names(config: RunConfig) -> None:
@@ -225,10 +242,10 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: {error}") from None
 
 
-def _explain(error: ValidationError, file: Path | None) -> str:
+def _explain(error: ValidationError, file: Path | None, prefix: str = "") -> str:
     """Return the first fault as one line that names the field."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = prefix + ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = f"no such setting{f' ({file})' if file else ''}"

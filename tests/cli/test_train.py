@@ -186,6 +186,11 @@ def test_failed_backbone_does_not_stop_the_series(digits_folder: Path, tmp_path:
     again = holdfast(*start, cwd=tmp_path)
     assert again.returncode == 1
     assert "CustomMobileOne failed" in again.stdout
+    # what the message advises: reset the one backbone, and give it other settings
+    holdfast("reset", "--backbone", "CustomMobileOne", "--yes", cwd=tmp_path)
+    (tmp_path / "tiny.toml").write_text(settings)
+    mended = holdfast(*start, cwd=tmp_path)
+    assert mended.returncode == 0, mended.stderr
 
 
 def test_second_process_is_told_who_is_there(digits_folder: Path, tmp_path: Path) -> None:

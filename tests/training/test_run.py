@@ -122,6 +122,20 @@ def test_more_backbones_extend_the_run(open_run: OpenRun) -> None:
     assert run.ledger.state.backbones == ["b", "a", "c"]
 
 
+def test_settings_of_a_backbone_may_change_until_it_begins(open_run: OpenRun) -> None:
+    """What holds for one backbone alone is compared only once it has a checkpoint."""
+    run = open_run()
+    run.plan({"settings": {"a": {"rate": 1}, "b": {"rate": 1}}}, ["a", "b"])
+    model = make_model()
+    with pytest.raises(Stopped), run.job("a", state={"model": model}) as job:
+        train_job(job, model, stop_after=1)
+
+    run.plan({"stages": STAGES, "settings": {"a": {"rate": 1}, "b": {"rate": 2}}}, ["a", "b"])
+    assert run.ledger.state.run["settings"] == {"a": {"rate": 1}, "b": {"rate": 2}}
+    with pytest.raises(RecoveryRefusedError, match=r"a\.rate was 1, now 2"):
+        run.plan({"stages": STAGES, "settings": {"a": {"rate": 2}}}, ["a"])
+
+
 def test_model_that_does_not_fit_is_refused(open_run: OpenRun) -> None:
     """Another architecture under the same name is refused in one line, not half loaded."""
     model = make_model()

@@ -18,6 +18,7 @@ from holdfast.rundir import (
     list_results,
     load_state,
     save_state,
+    stamped,
 )
 from holdfast.status import render_text, summarise
 from holdfast.storage import DirectoryLock, remove, remove_temporaries, write_atomically
@@ -72,7 +73,8 @@ class Ledger:
         """Record what the run is and what it is to train."""
         self.hold()
         state = self.state
-        if (state.run, state.backbones, state.folds) != (run, backbones, folds):
+        known = (state.run, state.backbones, state.folds)
+        if known != (run, backbones, folds) or not self.journal.has("run_planned"):
             self.journal.append("run_planned", run=run, backbones=backbones, folds=folds)
             state.run, state.backbones, state.folds = run, backbones, folds
         self.publish(state)
@@ -146,8 +148,8 @@ class Ledger:
         state = self.state
         forget(state, backbone)
         self.publish(state)
-        self.journal.rewrite(lambda record: not _concerns(record, backbone))
-        self.journal.append("reset_done", backbone=backbone)
+        done = stamped("reset_done", backbone=backbone)
+        self.journal.rewrite(lambda record: not _concerns(record, backbone), [done])
 
 
 def _at(state: RecoveryState, job: JobName, position: Position) -> RecoveryState:
@@ -157,7 +159,7 @@ def _at(state: RecoveryState, job: JobName, position: Position) -> RecoveryState
 
 
 def _concerns(record: Record, backbone: str | None) -> bool:
-    """Tell whether a record is about a backbone, or, with None, about anything trained."""
-    if backbone is None:
-        return record.get("event") != "reset"
+    """Tell whether a reset wipes a record: itself, and what is about its backbone, or about any."""
+    if backbone is None or record["event"] == "reset":
+        return True
     return "job" in record and JobName.parse(record["job"]).backbone == backbone

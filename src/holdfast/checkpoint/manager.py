@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.checkpoint.ledger import Ledger
+from holdfast.checkpoint.plain import plain
 from holdfast.checkpoint.record import CheckpointRecord, make_record, weights_only
 from holdfast.checkpoint.results import adopt_results, complete_job, guide_result
 from holdfast.checkpoint.store import CheckpointStore
@@ -17,7 +18,6 @@ from holdfast.rundir import (
     Position,
     Result,
     check_backbone_name,
-    check_stage_name,
 )
 from holdfast.status import read_status
 
@@ -51,7 +51,7 @@ class CheckpointManager:
         self.keep_latest = keep_latest
         self._backbones = list(backbones or BACKBONES)
         self._ledger = Ledger(self.checkpoint_dir, self._backbones)
-        self._store = CheckpointStore(self.checkpoint_dir, self._ledger.stages)
+        self._files = CheckpointStore(self.checkpoint_dir)
 
     def get_recovery_status(self) -> dict[str, Any]:
         """Return how the run stands.
@@ -90,9 +90,17 @@ class CheckpointManager:
         step: int = 0,
         fold: int | None = None,
     ) -> Path:
-        """Save one checkpoint and return its path; when this returns, it is durable."""
+        """Save one checkpoint and return its path; when this returns, it is durable.
+
+        Raises:
+            UsageError: ``stage`` is not one of the run's, or a state dict holds what
+                ``torch.load`` would not read back.
+        """
+        stages = self._store.stages
+        if stage not in stages:
+            raise UsageError(f"stage {stage!r}: the stages of this run are {', '.join(stages)}")
         job = JobName(check_backbone_name(backbone_name), fold)
-        position = Position(check_stage_name(stage), epoch, step)
+        position = Position(stage, epoch, step)
         record = make_record(
             job,
             position,
@@ -114,28 +122,27 @@ class CheckpointManager:
         stage: str | None = None,
         epoch: int | None = None,
         *,
+        step: int = 0,
         fold: int | None = None,
     ) -> CheckpointRecord | None:
         """Return a backbone's newest good checkpoint, or the one asked for; None if there is none.
 
-        Damaged ones are named in the journal and stepped over.
+        Without ``epoch``, damaged ones are named in the journal and stepped over.
 
         Raises:
-            DamagedCheckpointError: the very checkpoint that ``stage`` and ``epoch`` name is
-                damaged.
+            DamagedCheckpointError: the very checkpoint of ``epoch`` is damaged.
         """
         job = JobName(backbone_name, fold)
-        if stage is None and epoch is None:
-            return self._store.newest(job, self._note_damage)
+        if epoch is None:
+            return self._store.newest(job, self._note_damage, stage)
         for file in self._store.newest_first(job):
-            position = file.position
-            if stage in (None, position.stage) and epoch in (None, position.epoch):
+            if file.position == Position(stage or file.position.stage, epoch, step):
                 return self._store.load(file)
         return None
 
     def save_pipeline_state(self, state: Mapping[str, Any]) -> None:
         """Record where the series stands; keys that are not the guide's are kept as they are."""
-        given = dict(state)
+        given = plain(state)
         results = given.pop("results", {})
         for name in [*given.pop("completed_backbones", []), *results]:
             done = self._writable().state.results.get(JobName(name))
@@ -148,13 +155,15 @@ class CheckpointManager:
         current.current_stage = given.pop("current_stage", current.current_stage)
         current.current_epoch = given.pop("current_epoch", current.current_epoch)
         given.pop("timestamp", None)  # the file's time is the time of its writing
-        current.extra.update(given)
+        if given:
+            current.extra.update(given)
+            self._ledger.journal.append("pipeline_state", extra=current.extra)
         self._ledger.publish(current)
 
     def load_pipeline_state(self) -> PipelineState | None:
         """Return where the series stands, under the guide's keys; None where nothing has begun."""
         state = self._ledger.state
-        if not (state.timestamp or state.results or state.current_job):
+        if not (state.results or state.failed or state.current_job or state.extra):
             return None
         return {
             **state.extra,
@@ -179,8 +188,8 @@ class CheckpointManager:
             raise UsageError(f"fold {fold}: folds are counted from 1")
         ledger = self._writable()
         state = ledger.state
-        state.folds[name] = max(state.folds.get(name, 0), fold, folds or 0)
-        ledger.publish(state)
+        count = max(state.folds.get(name, 0), fold, folds or 0)
+        ledger.plan(state.run, state.backbones, {**state.folds, name: count})
         self._complete(JobName(name, fold), results)
 
     def load_kfold_progress(self, backbone_name: str) -> dict[int, Result]:
@@ -214,6 +223,11 @@ class CheckpointManager:
     def close(self) -> None:
         """Stop being the directory's writer."""
         self._ledger.close()
+
+    @property
+    def _store(self) -> CheckpointStore:
+        self._files.stages = self._ledger.stages  # as another manager may have recorded them
+        return self._files
 
     def _complete(self, job: JobName, results: Mapping[str, Any]) -> None:
         ledger = self._writable()

@@ -6,7 +6,7 @@ checkpoint with one of those inside could be written and never be read again.
 
 import copy
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from holdfast.errors import UsageError
 
 _NUMBERS_AND_TEXT = (type(None), bool, int, float, complex, str, bytes, bytearray)
 _TORCH = (torch.Size, torch.dtype, torch.device, torch.layout)
-_LEAVES = frozenset({*_NUMBERS_AND_TEXT, *_TORCH, set})
+_LEAVES = frozenset({*_NUMBERS_AND_TEXT, *_TORCH})
 _MAPPINGS = frozenset({dict, OrderedDict, Counter})
 
 
@@ -42,22 +42,26 @@ def savable(value: Any, where: str = "checkpoint") -> Any:
     if isinstance(value, torch.Tensor) or type(value) in _LEAVES:
         return value
     if type(value) in _MAPPINGS:
-        return _changed(value, {k: savable(v, f"{where}[{k!r}]") for k, v in value.items()})
-    if type(value) in (list, tuple):
+        return _savable_mapping(value, where)
+    if type(value) in (list, tuple, set):
         items = [savable(item, f"{where}[{index}]") for index, item in enumerate(value)]
-        same = all(new is old for new, old in zip(items, value, strict=True))
-        return value if same else type(value)(items)
+        return value if _same(items, value) else type(value)(items)
     raise UsageError(
         f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which torch.load "
         "would not read back; save a tensor, a number, text, or lists and dicts of them"
     )
 
 
-def _changed(mapping: Any, items: dict[Any, Any]) -> Any:
-    """Return ``mapping`` itself, or a copy of its kind, attributes included, with new items."""
-    if all(items[key] is value for key, value in mapping.items()):
+def _savable_mapping(mapping: Any, where: str) -> Any:
+    keys = [savable(key, f"a key of {where}") for key in mapping]
+    values = [savable(value, f"{where}[{key!r}]") for key, value in mapping.items()]
+    if _same(keys, mapping) and _same(values, mapping.values()):
         return mapping
-    changed = copy.copy(mapping)  # a state dict of torch carries its _metadata
-    for key, value in items.items():
-        changed[key] = value
+    changed = copy.copy(mapping)  # of its own kind: a state dict of torch carries its _metadata
+    changed.clear()
+    changed.update(zip(keys, values, strict=True))
     return changed
+
+
+def _same(new: Iterable[Any], old: Iterable[Any]) -> bool:
+    return all(a is b for a, b in zip(new, old, strict=True))

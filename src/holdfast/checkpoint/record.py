@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from holdfast.checkpoint.plain import plain
 from holdfast.errors import DamagedCheckpointError, RecoveryRefusedError
 from holdfast.rundir import CheckpointFile, JobName, Position
 
@@ -52,8 +53,8 @@ def make_record(
         "model_state_dict": model,
         "epoch": position.epoch,
         "stage": position.stage,
-        "metrics": dict(metrics or {}),
-        "history": dict(history or {}),
+        "metrics": plain(metrics or {}),
+        "history": plain(history or {}),
         "optimizer_state": optimizer,
         "scheduler_state": scheduler,
         "timestamp": datetime.now().isoformat(),

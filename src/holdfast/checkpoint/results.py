@@ -1,9 +1,11 @@
 """A completed job's result: kept inside its weights file, shown under the guide's keys."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from holdfast.checkpoint.ledger import Ledger
+from holdfast.checkpoint.plain import plain
 from holdfast.checkpoint.record import CheckpointRecord
 from holdfast.checkpoint.serialize import read_pth
 from holdfast.checkpoint.store import CheckpointStore
@@ -24,13 +26,13 @@ def complete_job(
 
     ``record`` holds the weights that were evaluated; None where there are none to keep.
     """
-    plain = guide_result(result)
+    done = guide_result(result)
     seconds = 0.0
     if record is not None:
         seconds = record["seconds"]
-        store.save_best(job, {**record, "result": plain})
-    ledger.completed(job, plain, seconds)
-    return plain
+        store.save_best(job, {**record, "result": done})
+    ledger.completed(job, done, seconds)
+    return done
 
 
 def adopt_results(ledger: Ledger, store: CheckpointStore) -> None:
@@ -39,7 +41,7 @@ def adopt_results(ledger: Ledger, store: CheckpointStore) -> None:
         if job in ledger.state.results:
             continue
         try:
-            record = read_pth(path)
+            record = _result_record(job, path)
         except DamagedCheckpointError as error:
             ledger.journal.append("checkpoint_damaged", job=str(job), reason=str(error))
             continue
@@ -47,22 +49,20 @@ def adopt_results(ledger: Ledger, store: CheckpointStore) -> None:
             ledger.completed(job, record["result"], record.get("seconds", 0.0))
 
 
+def _result_record(job: JobName, path: Path) -> CheckpointRecord:
+    record = read_pth(path)
+    held = JobName(record.get("backbone_name", ""), record.get("fold"))
+    if held != job:
+        raise DamagedCheckpointError(f"{path}: holds {held}, not what its name says")
+    return record
+
+
 def guide_result(result: Mapping[str, Any]) -> Result:
     """Return ``result`` in plain JSON values, with the guide's final_accuracy and final_loss."""
-    plain: Result = {key: _plain(value) for key, value in result.items()}
+    done: Result = plain(result)
+    metrics = done.get("metrics")
     for final, key in _FINAL.items():
-        value = plain.get(key, plain.get("metrics", {}).get(key))
-        if final not in plain and value is not None:
-            plain[final] = value
-    return plain
-
-
-def _plain(value: Any) -> Any:
-    """Return numbers, tensors and containers as JSON knows them."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):  # numpy and torch alike
-        return value.tolist()
-    return value
+        value = done.get(key, metrics.get(key) if isinstance(metrics, dict) else None)
+        if final not in done and value is not None:
+            done[final] = value
+    return done

@@ -1,14 +1,21 @@
 """A dict of tensors to a ``.pth`` and back: written durably, read verified, never unpickled."""
 
 import pickle
+import struct
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import torch
 
+from holdfast.checkpoint.plain import savable
 from holdfast.errors import DamagedCheckpointError
 from holdfast.rundir import damage
 from holdfast.storage import atomic_writer
+
+_REFUSALS = (
+    *(pickle.UnpicklingError, struct.error, EOFError, LookupError, OverflowError, RuntimeError),
+    *(AssertionError, AttributeError, TypeError, ValueError),  # pickles of no known torch
+)
 
 
 def write_pth(path: Path, record: dict[str, Any]) -> None:
@@ -16,11 +23,13 @@ def write_pth(path: Path, record: dict[str, Any]) -> None:
 
     Raises:
         StorageError: the disk refused; what stood under ``path`` before still does.
+        UsageError: ``record`` holds what could not be read back.
     """
+    plain = savable(record)
     with atomic_writer(path) as file:
         handle = _HonestHandle(file)
         try:
-            torch.save(record, cast(BinaryIO, handle))
+            torch.save(plain, cast(BinaryIO, handle))
         except RuntimeError:
             if handle.error:  # torch reports a full disk as "unexpected pos"; say what it was
                 raise handle.error from None
@@ -37,9 +46,10 @@ def read_pth(path: Path) -> dict[str, Any]:
         raise DamagedCheckpointError(f"{path}: {reason}")
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError) as error:
-        first = str(error).splitlines()[0]
-        raise DamagedCheckpointError(f"{path}: not a plain file of tensors ({first})") from error
+    except _REFUSALS as error:
+        if "allocate memory" in str(error):
+            raise  # the machine is short of memory; the file is good
+        raise DamagedCheckpointError(f"{path}: not a plain file of tensors") from error
     if not isinstance(loaded, dict):
         raise DamagedCheckpointError(f"{path}: holds no checkpoint")
     return loaded

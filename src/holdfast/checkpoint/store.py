@@ -47,10 +47,15 @@ class CheckpointStore:
         return check_record(read_pth(file.path), file)
 
     def newest(
-        self, job: JobName, on_damage: Callable[[CheckpointFile, str], None]
+        self,
+        job: JobName,
+        on_damage: Callable[[CheckpointFile, str], None],
+        stage: str | None = None,
     ) -> CheckpointRecord | None:
         """Return the newest good checkpoint of ``job``; damaged ones are told and stepped over."""
         for file in self.newest_first(job):
+            if stage not in (None, file.position.stage):
+                continue
             try:
                 return self.load(file)
             except DamagedCheckpointError as error:

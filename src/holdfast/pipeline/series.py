@@ -18,7 +18,8 @@ from holdfast.pipeline.material import Material, open_source, prepare_material
 from holdfast.status import read_status
 from holdfast.training import Run, RunSettings, StopRequest, use_deterministic_kernels
 
-_PLAN_KEYS = {"backbones", "fold_backbones"}  # which jobs there are, not what each of them gives
+# which jobs there are, not what each gives; and what is recorded for each backbone by itself
+_ELSEWHERE = {"backbones", "fold_backbones", "head", "finetune", "overrides"}
 
 
 def run_series(config: RunConfig, display: Display, stop: StopRequest) -> int:
@@ -38,7 +39,7 @@ def run_series(config: RunConfig, display: Display, stop: StopRequest) -> int:
     )
     with stop.listening(), Run(Path(config.checkpoint_dir), settings, stop) as run:
         machine = settle(config, run.ledger.state.run.get("machine", {}))
-        check = lambda: stop.check("while decoding images; nothing is lost")  # noqa: E731
+        check = lambda: stop.check("decoding images")  # noqa: E731
         material = prepare_material(config, source, display.decoding, check)
         display.bad_images(material.cache.bad, len(source.names))
         run.plan(describe(config, machine, material), config.backbones, config.fold_counts)
@@ -47,16 +48,21 @@ def run_series(config: RunConfig, display: Display, stop: StopRequest) -> int:
 
 def describe(config: RunConfig, machine: Machine, material: Material) -> dict[str, Any]:
     """Return what decides the results of a run, as its recovery state records it."""
-    settings = config.model_dump(mode="json", exclude=set(FREE_TO_CHANGE | _PLAN_KEYS))
+    settings = config.model_dump(mode="json", exclude=set(FREE_TO_CHANGE | _ELSEWHERE))
     for settled in ("device", "threads", "precision"):
         del settings[settled]  # the machine says what they came to
     return {
         "stages": config.stages,
         "config": settings,
+        "settings": {name: _stage_settings(config, name) for name in config.backbones},
         "machine": machine.describe(),
         "classes": material.classes,
         "data": {"digest": material.cache.digest, "decoded": material.cache.fingerprint},
     }
+
+
+def _stage_settings(config: RunConfig, backbone: str) -> dict[str, Any]:
+    return {stage: config.stage(backbone, stage).model_dump() for stage in config.stages}
 
 
 def _train_pending(
@@ -64,7 +70,8 @@ def _train_pending(
 ) -> int:
     """Train each job that is not complete; a failed one is recorded and stepped over."""
     state = run.ledger.state
-    pending = [job for job in state.jobs() if job not in state.results]
+    asked = [job for job in state.jobs() if job.backbone in config.backbones]
+    pending = [job for job in asked if job not in state.results]
     work = {job: float(len(material.sets(job).train)) for job in pending}
     display.series_begins(read_status(run.directory), work)
     for job in pending:
@@ -81,7 +88,7 @@ def _train_pending(
             display.job_ends(job, result)
     status = read_status(run.directory)
     display.series_ends(status)
-    failed = [job for job in status.jobs if job.state == "failed"]
+    failed = [job for job in asked if job in run.ledger.state.failed]
     return EXIT_JOB_FAILED if failed else EXIT_COMPLETE
 
 

@@ -1,6 +1,8 @@
-"""The append-only record of what happened: one JSON object a line."""
+"""The append-only record of what happened: one JSON object a line, its CRC-32 the last key."""
 
 import json
+import re
+import zlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +12,8 @@ from holdfast.rundir.layout import JOURNAL
 from holdfast.storage import append_durably, write_atomically
 
 Record = dict[str, Any]
+
+_LINE = re.compile(rb'(?P<body>\{.*), "crc32": (?P<crc>\d+)\}')
 
 
 class Journal:
@@ -23,7 +27,7 @@ class Journal:
         append_durably(self.path, self._newline_if_torn() + _line(stamped(event, **fields)))
 
     def read(self) -> list[Record]:
-        """Return every whole record; a torn line, left by a crash, is not one."""
+        """Return every whole record; a line torn by a crash, or damaged since, is not one."""
         if not self.path.exists():
             return []
         parsed = (_parse(line) for line in self.path.read_bytes().splitlines())
@@ -37,9 +41,9 @@ class Journal:
         if added or len(kept) != len(records):
             write_atomically(self.path, b"".join(_line(record) for record in kept + added))
 
-    def count(self, event: str, job: str) -> int:
-        """Count the records of one kind for one job."""
-        return sum(r.get("event") == event and r.get("job") == job for r in self.read())
+    def has(self, event: str) -> bool:
+        """Tell whether there is a record of one kind."""
+        return any(record["event"] == event for record in self.read())
 
     def _newline_if_torn(self) -> bytes:
         if not self.path.exists() or self.path.stat().st_size == 0:
@@ -55,12 +59,13 @@ def stamped(event: str, **fields: Any) -> Record:
 
 
 def _line(record: Record) -> bytes:
-    return json.dumps(record).encode() + b"\n"
+    body = json.dumps(record).encode()[:-1]
+    return body + b', "crc32": %d}\n' % zlib.crc32(body)
 
 
 def _parse(line: bytes) -> Record | None:
-    try:
-        record = json.loads(line)
-    except ValueError:
+    match = _LINE.fullmatch(line)
+    if match is None or zlib.crc32(match["body"]) != int(match["crc"]):
         return None
-    return record if isinstance(record, dict) else None
+    record: Record = json.loads(match["body"] + b"}")
+    return record

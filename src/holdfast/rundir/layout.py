@@ -65,9 +65,19 @@ class CheckpointFile:
 
 
 def checkpoint_path(directory: Path, job: JobName, position: Position) -> Path:
-    """Return the final name of the checkpoint of ``job`` at ``position``."""
+    """Return the final name of the checkpoint of ``job`` at ``position``.
+
+    Raises:
+        UsageError: no such name could be read back, so the checkpoint would never be found.
+    """
     step = f"_step{position.step}" if position.step else ""
-    return directory / f"{job}_{position.stage}_epoch{position.epoch}{step}.pth"
+    path = directory / f"{job}_{position.stage}_epoch{position.epoch}{step}.pth"
+    if parse_checkpoint(path) != CheckpointFile(path, job, position):
+        raise UsageError(
+            f"no checkpoint can be called {path.name}: folds are counted from 1, epochs and steps "
+            "from 0, in whole numbers"
+        )
+    return path
 
 
 def best_path(directory: Path, job: JobName) -> Path:

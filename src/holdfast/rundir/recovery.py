@@ -5,19 +5,26 @@ the state is read off the journal instead; the files are the fast way, never the
 """
 
 import json
+import zlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from holdfast.rundir.journal import Journal, Record
-from holdfast.rundir.layout import KFOLD_PROGRESS, RECOVERY_STATE, JobName
+from holdfast.rundir.layout import (
+    KFOLD_PROGRESS,
+    RECOVERY_STATE,
+    CheckpointFile,
+    JobName,
+    list_all_checkpoints,
+)
 from holdfast.storage import write_atomically
 
 FORMAT_VERSION = 1
 Result = dict[str, Any]
 
-_OURS = {"format_version", "backbones", "failed", "run", "current_fold", "timestamp"}
+_OURS = {"format_version", "backbones", "failed", "run", "current_fold", "timestamp", "crc32"}
 _GUIDE = {"completed_backbones", "current_backbone", "current_stage", "current_epoch", "results"}
 
 
@@ -64,11 +71,12 @@ def load_state(directory: Path) -> RecoveryState | None:
     """
     journal = Journal(directory).read()
     main, folds = _read(directory / RECOVERY_STATE), _read(directory / KFOLD_PROGRESS)
-    if main is None and folds is None and not journal:
-        return None
     state = _from_files(main or {}, folds or {})
     _replay(state, journal)
-    return state
+    if main is None:
+        _locate(state, directory)
+    begun = main or folds or journal or state.current_job
+    return state if begun else None
 
 
 def save_state(directory: Path, state: RecoveryState) -> None:
@@ -90,7 +98,6 @@ def _main_file(state: RecoveryState) -> Record:
         "results": {j.backbone: r for j, r in state.results.items() if j.fold is None},
         "failed": {str(j): error for j, error in state.failed.items()},
         "timestamp": state.timestamp,
-        "format_version": FORMAT_VERSION,
         "backbones": state.backbones,
         "run": state.run,
     }
@@ -121,7 +128,7 @@ def _from_files(main: Record, folds: Record) -> RecoveryState:
         current_epoch=main.get("current_epoch"),
         run=dict(main.get("run", {})),
         extra={k: v for k, v in main.items() if k not in _OURS | _GUIDE},
-        timestamp=main.get("timestamp", ""),
+        timestamp=(main or folds).get("timestamp", ""),
     )
 
 
@@ -136,8 +143,31 @@ def _replay(state: RecoveryState, journal: list[Record]) -> None:
                 job = JobName.parse(record["job"])
                 state.results[job] = record["result"]
                 state.failed.pop(job, None)
+            case "job_failed":
+                state.failed[JobName.parse(record["job"])] = record["error"]
+            case "job_started" | "job_resumed":
+                state.failed.pop(JobName.parse(record["job"]), None)
+            case "pipeline_state":
+                state.extra = record["extra"]
             case "reset":
                 forget(state, record.get("backbone"))
+
+
+def _locate(state: RecoveryState, directory: Path) -> None:
+    """Set the current job to that of the checkpoint written last, for want of the main file."""
+    files = [f for f in list_all_checkpoints(directory) if f.job not in state.results]
+    if not files:
+        return
+    newest = max(files, key=_time_of)
+    state.current_job = newest.job
+    state.current_stage, state.current_epoch = newest.position.stage, newest.position.epoch
+
+
+def _time_of(file: CheckpointFile) -> float:
+    try:
+        return file.path.stat().st_mtime
+    except FileNotFoundError:  # pruned by the writer between the listing and the look
+        return 0.0
 
 
 def forget(state: RecoveryState, backbone: str | None) -> None:
@@ -145,7 +175,8 @@ def forget(state: RecoveryState, backbone: str | None) -> None:
     for known in (state.results, state.failed):
         for job in [j for j in known if backbone in (None, j.backbone)]:
             del known[job]
-    if state.current_job and backbone in (None, state.current_job.backbone):
+    current = state.current_job.backbone if state.current_job else None
+    if backbone in (None, current):
         state.current_job = state.current_stage = state.current_epoch = None
     if backbone is None:
         state.run, state.backbones, state.folds, state.extra = {}, [], {}, {}
@@ -153,11 +184,20 @@ def forget(state: RecoveryState, backbone: str | None) -> None:
 
 def _read(path: Path) -> Record | None:
     try:
-        loaded = json.loads(path.read_bytes())
+        record = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):
         return None  # missing, torn or scrambled: the journal knows
-    return loaded if isinstance(loaded, dict) else None
+    good = isinstance(record, dict) and record.get("crc32") == _crc(record)
+    return record if good else None
 
 
 def _write(path: Path, record: Record) -> None:
-    write_atomically(path, json.dumps(record, indent=2).encode() + b"\n")
+    record["format_version"] = FORMAT_VERSION
+    whole = {**record, "crc32": _crc(record)}
+    write_atomically(path, json.dumps(whole, indent=2).encode() + b"\n")
+
+
+def _crc(record: Record) -> int:
+    """Return the checksum of all that a file says of the run; the time of writing is not that."""
+    facts = {key: value for key, value in record.items() if key not in ("timestamp", "crc32")}
+    return zlib.crc32(json.dumps(facts).encode())

@@ -1,13 +1,16 @@
 """One meaning of "committed", for loading, listing and retention alike."""
 
+import errno
 import struct
 import zipfile
 import zlib
 from pathlib import Path
 
+from holdfast.errors import StorageError
 from holdfast.rundir.layout import parse_checkpoint
 
 _FOLDER = 0x10  # the bit that DOS sets for one
+_ANOTHER_TIME = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError),
     *(ValueError, IndexError, OverflowError),  # names and sizes that mean nothing
@@ -19,6 +22,9 @@ def damage(path: Path) -> str | None:
 
     A file of torch is a zip; torch stores a CRC-32 for each record and never checks it on load
     (pytorch issue 126952). No torch is needed to check it.
+
+    Raises:
+        StorageError: the file may be good, but this process may not open it.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -28,6 +34,10 @@ def damage(path: Path) -> str | None:
     except _UNREADABLE:
         return "truncated, or not a checkpoint"
     except OSError as error:
+        if error.errno in _ANOTHER_TIME:
+            raise StorageError(
+                f"{path}: {error.strerror}; put that right and run the same command again"
+            ) from error
         return f"cannot be read: {error.strerror}"
     return None if bad is None else f"record {bad} is not what was written"
 

@@ -1,5 +1,6 @@
 """How a run stands, read from its files alone."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -40,6 +41,11 @@ class JobStatus:
     interruptions: int = 0
     seconds: float = 0.0
 
+    def score(self, name: str) -> float | None:
+        """Return a number of the result; a user may have recorded anything under its name."""
+        value = self.result.get(name)
+        return value if isinstance(value, int | float) else None
+
 
 @dataclass(frozen=True)
 class Status:
@@ -60,8 +66,9 @@ class Status:
     """What the checkpoint files take on disk."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain dicts and lists."""
-        return asdict(self)
+        """Return the same as plain dicts and lists; what is not finite becomes None."""
+        plain: dict[str, Any] = _finite(asdict(self))
+        return plain
 
     def with_state(self, state: str, *, folds: bool) -> list[JobStatus]:
         """Return the jobs in one state, either the folds or the full splits."""
@@ -94,7 +101,7 @@ def summarise(
     current = known.current_job
     return Status(
         directory=str(directory),
-        recovery_available=state is not None and bool(known.results or positions),
+        recovery_available=bool(known.results or positions),
         total_backbones=len(full),
         completed=len(full) - len(waiting),
         remaining=len(waiting),
@@ -112,6 +119,15 @@ def stage_epochs(state: RecoveryState) -> Mapping[str, int]:
     """Return the stages of a run in order, with their epochs."""
     stages: Mapping[str, int] = state.run.get("stages") or dict.fromkeys(DEFAULT_STAGES, 0)
     return stages
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN and no infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _job_status(

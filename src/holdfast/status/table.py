@@ -38,7 +38,7 @@ def results_table(status: Status) -> "Table":
 
 def fold_summary(folds: list[JobStatus]) -> str:
     """Return the accuracy over the completed folds, as mean ± standard deviation."""
-    scores = [j.result["final_accuracy"] for j in folds if "final_accuracy" in j.result]
+    scores = [score for j in folds if (score := j.score("final_accuracy")) is not None]
     if not scores:
         return ""
     spread = f" ± {statistics.stdev(scores):.3f}" if len(scores) > 1 else ""
@@ -47,7 +47,7 @@ def fold_summary(folds: list[JobStatus]) -> str:
 
 
 def _scores(job: JobStatus) -> tuple[str, str]:
-    accuracy, f1 = job.result.get("final_accuracy"), job.result.get("f1")
+    accuracy, f1 = job.score("final_accuracy"), job.score("f1")
     if accuracy is None:
         return (describe(job), "")
     return f"{accuracy:.4f}", f"{f1:.4f}" if f1 is not None else ""

@@ -1,10 +1,14 @@
 """How a run stands, as plain text: ``recovery_status.txt`` and ``holdfast status`` in a pipe."""
 
+import textwrap
+
 from holdfast.status.snapshot import COMPLETE, FAILED, STARTED, JobStatus, Status
+
+_HANGING = textwrap.TextWrapper(80, initial_indent="  ", subsequent_indent="    ")
 
 
 def render_text(status: Status) -> str:
-    """Return the whole report; every line fits 80 columns."""
+    """Return the whole report; every line fits 80 columns, but for a long directory's name."""
     lines = [
         "Holdfast recovery status",
         f"Directory:  {status.directory}",
@@ -25,7 +29,8 @@ def render_text(status: Status) -> str:
     failed = [job for job in status.jobs if job.state == FAILED]
     if failed:
         lines += ["", "Failed, and tried again by the next start:"]
-        lines += [f"  {job.job}: {job.error}" for job in failed]
+        for job in failed:
+            lines += _HANGING.wrap(f"{job.job}: {job.error}")
     return "\n".join(lines) + "\n"
 
 
@@ -56,7 +61,7 @@ def _backbones(count: int) -> str:
 def describe(job: JobStatus) -> str:
     """Say in a few words where a job stands."""
     if job.state == COMPLETE:
-        accuracy = job.result.get("final_accuracy")
+        accuracy = job.score("final_accuracy")
         return "complete" + (f", accuracy {accuracy:.4f}" if accuracy is not None else "")
     if job.state == STARTED:
         of = f"/{job.epochs}" if job.epochs else ""

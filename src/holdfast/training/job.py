@@ -215,8 +215,9 @@ class Job:
         for name, total in self.state.running.sums.items():
             if not bool(torch.isfinite(total)):
                 raise TrainingDivergedError(
-                    f"the {name} became {total.item()} at {self.state.position}; lower the "
-                    "learning rate of this backbone (see overrides in docs/cli.md)"
+                    f"the {name} became {total.item()} at {self.state.position}; lower its "
+                    "learning rate (overrides, docs/cli.md) and `holdfast reset --backbone "
+                    f"{self.name.backbone}`"
                 )
 
     def _show(self, measured: dict[str, float] | None = None) -> None:

@@ -37,22 +37,38 @@ class Run:
     ) -> None:
         """Record what this run is, or check that it is still the same.
 
-        ``run`` holds whatever decides the result; ``run["stages"]`` the epochs of each stage.
+        ``run`` holds whatever decides the result: ``run["stages"]`` the epochs of each stage,
+        ``run["settings"]`` what holds for single backbones, by name. More backbones extend the
+        run, and the settings of one that has not begun may change.
 
         Raises:
             RecoveryRefusedError: the directory holds a run that differs; each difference is
                 named, and nothing is touched.
         """
-        known = self.ledger.state
-        if known.run and (changed := differences(known.run, run)):
+        state = self.ledger.state
+        known, now = dict(state.run), dict(run)
+        settings = known.pop("settings", {})
+        begun = {name for name in settings if self._has_begun(name)}
+        changed = differences(known, {k: v for k, v in now.items() if k != "settings"})
+        for name in begun & set(now.get("settings", {})):
+            changed += differences(settings[name], now["settings"][name], f"{name}.")
+        if state.run and changed:
             raise RecoveryRefusedError(
                 f"{self.directory} holds a run with other settings: {'; '.join(changed)}. Start "
                 "with the same settings, name another --checkpoint-dir, or give this run up "
                 "with `holdfast reset`"
             )
-        more = [name for name in known.backbones if name not in backbones and known.run]
-        self.ledger.plan(dict(run), [*more, *backbones], dict(folds or {}))
+        if settings or "settings" in now:
+            now["settings"] = {**settings, **now.get("settings", {})}
+        more = [name for name in state.backbones if name not in backbones and state.run]
+        self.ledger.plan(now, [*more, *backbones], {**state.folds, **(folds or {})})
         self.store.stages = self.ledger.stages
+
+    def _has_begun(self, backbone: str) -> bool:
+        """Tell whether a job of the backbone has a result or a checkpoint."""
+        state = self.ledger.state
+        mine = [job for job in state.jobs() if job.backbone == backbone]
+        return any(job in state.results or self.store.newest_first(job) for job in mine)
 
     def pending(self, names: Sequence[str], fold: int | None = None) -> Iterator[str]:
         """Yield the backbones that are not complete, in order; where nothing was planned, plan.

@@ -1,0 +1,155 @@
+"""Every command and code block of the README does what the README says."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from holdfast.config import resolve
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+COMMANDS = [
+    line.split("#")[0].strip()
+    for language, block in BLOCKS
+    if language == "sh"
+    for line in block.splitlines()
+]
+TRAINING = [command for command in COMMANDS if re.match("holdfast train (?!--verify)", command)]
+QUICK = [c for c in COMMANDS if c.startswith("holdfast") and c not in TRAINING]
+
+
+@pytest.fixture(scope="module")
+def sandbox(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with ``photos`` and the README's ``settings.toml``, and a run just begun."""
+    home = tmp_path_factory.mktemp("readme")
+    (home / "photos").symlink_to(digits_folder)
+    (settings,) = (block for language, block in BLOCKS if language == "toml")
+    (home / "settings.toml").write_text(settings)
+    begin("holdfast train --config settings.toml --checkpoint-dir checkpoints", home)
+    return home
+
+
+def run_in(home: Path, command: str) -> subprocess.Popen[str]:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.Popen(
+        ["bash", "-c", f"exec {command}"],
+        cwd=home,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def begin(command: str, home: Path) -> str:
+    """Run a training command until it trains, ask it to stop, and return what it printed."""
+    child = run_in(home, command)
+    journal = home / "checkpoints" / "journal.jsonl"
+    before = journal.stat().st_size if journal.exists() else 0
+    while not (journal.exists() and b'"job_' in journal.read_bytes()[before:]):
+        assert child.poll() is None, child.communicate()[0]
+        time.sleep(0.05)
+    child.send_signal(signal.SIGTERM)
+    output = child.communicate(timeout=120)[0]
+    assert child.returncode == 143, output
+    return output
+
+
+def test_every_command_is_known() -> None:
+    """A command added to the README is a make target, the activation, or run below."""
+    others = set(COMMANDS) - set(TRAINING) - set(QUICK)
+
+    assert others == {"make train", "make test", ". .venv/bin/activate"}
+    assert len(TRAINING) == 3
+    assert len(QUICK) == 5
+
+
+@pytest.mark.parametrize("target", ["train", "test"])
+def test_make_targets_exist(target: str) -> None:
+    """make train runs the main job and make test the suite, each making .venv first."""
+    plan = subprocess.run(
+        ["make", "-n", "-B", target], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+    assert "venv" in plan
+    assert {"train": "holdfast train", "test": "pytest"}[target] in plan.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", TRAINING)
+def test_training_commands_train(command: str, sandbox: Path, tmp_path: Path) -> None:
+    """Each training command really starts to train, and stops when asked to."""
+    for name in ("photos", "settings.toml"):
+        (tmp_path / name).symlink_to(sandbox / name)
+
+    assert "saved. The same command goes on" in begin(command, tmp_path)
+    assert list((tmp_path / "checkpoints").glob("*_head_epoch0*.pth"))
+
+
+def test_other_commands_work(sandbox: Path) -> None:
+    """status, backbones, verification and reset do their work on a run that has begun."""
+    outputs = {}
+    for command in QUICK:
+        given = "--config settings.toml" if "--verify" in command else ""
+        child = run_in(sandbox, f"{command} {given}")
+        outputs[command] = child.communicate(timeout=120)[0]
+        assert child.returncode == 0, outputs[command]
+
+    assert "Completed:  0 of 2 backbones" in outputs["holdfast status"]
+    assert "CustomDynamicConvNet" in outputs["holdfast backbones"]
+    assert "files are good" in outputs["holdfast train --verify-recovery"]
+
+
+def test_settings_block_is_valid() -> None:
+    """The README's TOML is a config that can be used."""
+    (settings,) = (block for language, block in BLOCKS if language == "toml")
+
+    assert resolve(tomllib.loads(settings)).epochs_finetune == 50
+
+
+PREAMBLE = """
+import torch
+from torch.nn.functional import cross_entropy
+torch.manual_seed(0)
+inputs = torch.randn(64, 4)
+dataset = torch.utils.data.TensorDataset(inputs, (inputs[:, 0] > 0).long())
+model = torch.nn.Linear(4, 2)
+optimizer = torch.optim.AdamW(model.parameters())
+accuracy = 0.5
+def step(model, optimizer, batch):
+    loss = cross_entropy(model(batch[0]), batch[1])
+    optimizer.zero_grad(); loss.backward(); optimizer.step()
+    return loss
+def evaluate(model):
+    return (model(inputs).argmax(1) == dataset.tensors[1]).float().mean().item()
+"""
+
+
+def test_python_block_runs(tmp_path: Path) -> None:
+    """The loop of the README trains both jobs, and a second start trains none."""
+    (block,) = (block for language, block in BLOCKS if language == "python")
+    for _ in range(2):
+        script = [sys.executable, "-c", PREAMBLE + block]
+        subprocess.run(script, cwd=tmp_path, check=True, timeout=120)
+
+    assert sorted(path.name for path in (tmp_path / "checkpoints").glob("*_best.pth")) == [
+        "small_best.pth",
+        "wide_best.pth",
+    ]
+    journal = (tmp_path / "checkpoints" / "journal.jsonl").read_text()
+    assert journal.count('"job_started"') == 2
+
+
+def test_files_named_exist() -> None:
+    """Every link to a file of the project leads somewhere."""
+    links = re.findall(r"\]\((?!http)([^)]+)\)", README) + re.findall(r"`(tests/[^`]+)`", README)
+
+    assert links
+    assert not [link for link in links if not (ROOT / link).exists()]
