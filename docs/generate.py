@@ -40,7 +40,8 @@ def cli_page() -> str:
 _SETTINGS = """Each option of `holdfast train` is also a key of the TOML file given by `--config`,
 with `_` for `-`. From weakest to strongest: default, preset, file, option. The resolved settings
 are recorded in the run; a start with others is refused (exit code 3), except for those marked
-*free*, which change no bit of the result, and for more backbones, which are added.
+*free*, which change no bit of the result, for more backbones, which are added, and for the stage
+settings of a backbone that has not begun.
 
 ```toml
 data = "photos"

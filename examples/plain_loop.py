@@ -4,7 +4,6 @@ python examples/plain_loop.py checkpoints
 """
 
 import argparse
-import sys
 
 import torch
 from sklearn.datasets import load_digits
@@ -13,7 +12,6 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import TensorDataset
 
 import holdfast
-from holdfast.errors import Interrupted
 
 CHANNELS = {"narrow": 8, "wide": 24}
 EPOCHS = 12
@@ -65,7 +63,4 @@ if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("directory")
     options.add_argument("--save-interval", type=float, default=60.0, metavar="SECONDS")
-    try:
-        main(**vars(options.parse_args()))
-    except Interrupted as stop:
-        sys.exit(stop.exit_code)  # saved; 130 after Ctrl-C, 143 after SIGTERM
+    main(**vars(options.parse_args()))

@@ -1,6 +1,7 @@
 """The plain loop of ``examples/``: killed again and again, it ends as if nothing had happened."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -33,7 +34,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a run that was left alone, started as anybody would."""
     directory = tmp_path_factory.mktemp("calm") / "run"
     command = [sys.executable, str(EXAMPLE), str(directory)]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # as WarmPython; two give other bits
+    subprocess.run(command, check=True, capture_output=True, timeout=300, env=one_thread)
     return directory
 
 

@@ -11,7 +11,7 @@ HoldfastError                      1
 ├── StorageError                   5   the disk refused
 └── TrainingDivergedError          1   the loss is not a number
 
-KeyboardInterrupt
+KeyboardInterrupt, SystemExit
 └── Interrupted                    130 or 143, after saving; no ``except Exception`` eats it
 
 A message says what, where, and what to do next, in one line.
@@ -79,13 +79,17 @@ class TrainingDivergedError(HoldfastError):
     """The loss became NaN or infinite; the job stops, the series goes on."""
 
 
-class Interrupted(KeyboardInterrupt):
-    """A signal asked for a stop; everything up to here is saved."""
+class Interrupted(KeyboardInterrupt, SystemExit):
+    """A signal asked for a stop; everything up to here is saved.
+
+    Uncaught, it ends a script with its exit code and without a traceback.
+    """
 
     def __init__(self, signal_number: int, where: str = "") -> None:
         self.signal_number = signal_number
         self.where = where
         super().__init__(where or f"stopped by signal {signal_number}")
+        self.code = self.exit_code
 
     @property
     def exit_code(self) -> int:

@@ -112,19 +112,14 @@ def test_failed_fsync_is_not_tried_again(target: Path, tmp_path: Path) -> None:
 
 def test_leftovers_of_dead_writers_are_removed(target: Path) -> None:
     """Temporary files go, and nothing else does, whatever it is called."""
-    kept = [
-        target,
-        target.with_name(".lock"),
-        target.with_name("a.tmp"),
-        target.with_name(".1.tmp"),
-    ]
-    for path in kept[1:]:
+    others = [target.with_name(name) for name in (".lock", "a.tmp", ".1.tmp", ".a.b.tmp")]
+    for path in others:
         path.touch()
     leftover = target.with_name(".state.json.4711.tmp")
     leftover.write_bytes(NEW[:1000])
 
     assert remove_temporaries(target.parent) == [leftover]
-    assert sorted(target.parent.iterdir()) == sorted(kept)
+    assert sorted(target.parent.iterdir()) == sorted([target, *others])
 
 
 def test_missing_directory_is_a_storage_error(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import holdfast
 from holdfast.checkpoint import read_pth
 from holdfast.rundir import JobName
 from holdfast.training import Run
-from tests.training.conftest import Stopped, make_model, train_job
+from tests.training.conftest import Stopped, make_data, make_model, train_job
 
 STEPS = 25  # five epochs of five
 
@@ -82,6 +82,18 @@ def test_number_of_workers_does_not_matter(
     interrupt(open_run(), 8, monitor="accuracy", workers=2)
 
     assert_same(finish(open_run(), monitor="accuracy"), undisturbed)
+
+
+def test_subset_of_a_dataset_comes_in_collated_batches(open_run: Callable[..., Run]) -> None:
+    """torch's Subset, and so random_split, hands out lists of items: they are collated."""
+    subset = torch.utils.data.Subset(make_data(), range(10))
+    with open_run().job("net", state={"model": make_model()}) as job:
+        for stage in job.stages({"head": 1}):
+            next(stage.epochs())
+            inputs, labels = next(stage.batches(subset, batch_size=5))
+
+    assert inputs.shape == (5, 6)
+    assert labels.shape == (5,)
 
 
 def test_damaged_newest_checkpoint_is_stepped_over(

@@ -1,5 +1,6 @@
 """The append-only record of what happened: one JSON object a line, its CRC-32 the last key."""
 
+import itertools
 import json
 import re
 import zlib
@@ -28,10 +29,12 @@ class Journal:
 
     def read(self) -> list[Record]:
         """Return every whole record; a line torn by a crash, or damaged since, is not one."""
-        if not self.path.exists():
-            return []
-        parsed = (_parse(line) for line in self.path.read_bytes().splitlines())
-        return [record for record in parsed if record is not None]
+        return [record for record in self._parsed() if record is not None]
+
+    def read_after_damage(self) -> list[Record]:
+        """Return the records that follow the last torn or damaged line; all, if there is none."""
+        tail = itertools.takewhile(lambda record: record is not None, reversed(self._parsed()))
+        return [record for record in tail if record is not None][::-1]
 
     def rewrite(self, keep: Callable[[Record], bool], add: Iterable[Record] = ()) -> None:
         """Drop the records that ``keep`` refuses and add others; untouched if nothing changes."""
@@ -44,6 +47,11 @@ class Journal:
     def has(self, event: str) -> bool:
         """Tell whether there is a record of one kind."""
         return any(record["event"] == event for record in self.read())
+
+    def _parsed(self) -> list[Record | None]:
+        if not self.path.exists():
+            return []
+        return [_parse(line) for line in self.path.read_bytes().splitlines()]
 
     def _newline_if_torn(self) -> bytes:
         if not self.path.exists() or self.path.stat().st_size == 0:

@@ -67,15 +67,17 @@ class RecoveryState:
 def load_state(directory: Path) -> RecoveryState | None:
     """Return the recovery state of ``directory``, or None where no run has begun.
 
-    Where a file and the journal disagree, the journal is the newer: it is written first.
+    Where a file and the journal disagree, the journal is the newer: it is written first. Its
+    records are each followed by the files, so a damaged line is known to intact files.
     """
-    journal = Journal(directory).read()
     main, folds = _read(directory / RECOVERY_STATE), _read(directory / KFOLD_PROGRESS)
+    journal = Journal(directory)
+    records = journal.read_after_damage() if main and folds else journal.read()
     state = _from_files(main or {}, folds or {})
-    _replay(state, journal)
+    _replay(state, records)
     if main is None:
         _locate(state, directory)
-    begun = main or folds or journal or state.current_job
+    begun = main or folds or records or state.current_job
     return state if begun else None
 
 

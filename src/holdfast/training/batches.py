@@ -21,7 +21,7 @@ class MapDataset(Protocol[Item_co]):
 
 @runtime_checkable
 class BatchedDataset(Protocol):
-    """A dataset that makes a whole batch at once, already collated."""
+    """A dataset that makes a whole batch at once: a list of items, or a batch already collated."""
 
     def __getitems__(self, indices: Sequence[int], /) -> Any: ...
 
@@ -41,8 +41,10 @@ class _Positioned(Dataset[Any]):
         reseed(self.seeds[number])
         indices = self.batches[number].tolist()
         if isinstance(self.dataset, BatchedDataset):
-            return self.dataset.__getitems__(indices)
-        return default_collate([self.dataset[index] for index in indices])
+            made = self.dataset.__getitems__(indices)
+        else:
+            made = [self.dataset[index] for index in indices]
+        return default_collate(made) if isinstance(made, list) else made
 
 
 def fetch(
@@ -53,8 +55,8 @@ def fetch(
 ) -> Iterator[Any]:
     """Yield each batch of ``dataset``, the same bits for any number of ``workers``.
 
-    A dataset with ``__getitems__`` returns its batch collated; items of any other are collated
-    by torch's default rules.
+    Items are collated by torch's default rules; a dataset whose ``__getitems__`` returns
+    anything but a list has done that itself.
     """
     positioned = _Positioned(dataset, batches, seeds)
     if workers == 0:

@@ -49,8 +49,8 @@ class Stage:
         """Yield the batches of the current epoch that have not been trained on.
 
         Order and randomness come from the position alone: python, numpy and torch are seeded
-        anew for each batch, before it is fetched and again before it is yielded. A dataset may
-        make whole batches by ``__getitems__``; others are collated by torch's default rules.
+        anew for each batch, before it is fetched and again before it is yielded. Items are
+        collated by torch's default rules, unless the dataset's ``__getitems__`` does it.
 
         Raises:
             UsageError: the loop went round without `Job.step`.
