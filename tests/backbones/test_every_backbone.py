@@ -118,6 +118,22 @@ def test_bfloat16_autocast_and_channels_last(name: str) -> None:
     assert torch.isfinite(logits.float()).all()
 
 
+@EVERY
+@pytest.mark.parametrize("size", ["tiny", "full"])
+def test_no_layer_that_breaks_torch(name: str, size: str) -> None:
+    """torch 2.13's CPU gradient of a strided 1x1 convolution from under 16 channels, in
+    channels-last order, writes outside its memory: no backbone may have such a layer."""
+    with torch.device("meta"):
+        model = create_backbone(name, size=size, num_classes=10, image_size=224)
+
+    convolutions = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert not [
+        c
+        for c in convolutions
+        if c.kernel_size == (1, 1) and c.stride != (1, 1) and c.in_channels < 16
+    ]
+
+
 # Millions of parameters at full size, 224 px and 1000 classes, from the project the guide
 # belongs to; a third either way is tolerated.
 EXPECTED = {

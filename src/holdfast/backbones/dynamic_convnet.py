@@ -137,6 +137,7 @@ register(
         build=DynamicConvNet,
         tiny={"widths": (16, 32, 48), "depths": (1, 1, 1), "kernels": 4, "small_stem": True},
         full={"widths": (64, 128, 256, 512), "depths": (2, 2, 2, 2), "kernels": 4},
+        channels_last=False,
         notes="DY-ResNet-18 at a constant softmax temperature of 30, static 1x1 shortcuts. "
         "One group per image: an ONNX file of it has a fixed batch size.",
     )

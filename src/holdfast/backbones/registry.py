@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from holdfast.backbones.backbone import Backbone
 from holdfast.errors import UnknownBackboneError
 
@@ -25,6 +27,8 @@ class Family:
     full: Mapping[str, Any]
     any_image_size: bool = True
     """False where a built model accepts only the image size it was built for."""
+    channels_last: bool = True
+    """Whether weights in channels-last order train faster (benchmarks/compute_format.py)."""
     notes: str = field(default="")
     """Where it departs from the paper, and why."""
 
@@ -50,8 +54,11 @@ def find_family(name: str) -> Family:
 def create_backbone(name: str, *, size: str, num_classes: int, image_size: int) -> Backbone:
     """Build the backbone ``name`` at ``size`` (tiny or full), freshly initialised.
 
-    The weights come from torch's global generator: seed it first.
+    The weights come from torch's global generator: seed it first. They are in the order in
+    which the family trains faster; convolutions follow their weights, whatever the images.
     """
     family = find_family(name)
     settings = {"tiny": family.tiny, "full": family.full}[size]
-    return family.build(num_classes=num_classes, image_size=image_size, **settings)
+    model = family.build(num_classes=num_classes, image_size=image_size, **settings)
+    order = torch.channels_last if family.channels_last else torch.contiguous_format
+    return model.to(memory_format=order)  # type: ignore[call-overload, no-any-return]

@@ -31,7 +31,6 @@ class Ingredients:
     enter_stage: Callable[[str], None]
     device: torch.device
     autocast: torch.dtype | None = None
-    channels_last: bool = False
 
 
 def train(job: Job, config: RunConfig, with_: Ingredients) -> None:
@@ -90,8 +89,6 @@ def run_model(job: Job, config: RunConfig, with_: Ingredients, dataset: Any) -> 
 
 def _forward(with_: Ingredients, prepare: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     inputs = prepare(images)
-    if with_.channels_last:
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
     dtype = with_.autocast or torch.float32
     with torch.autocast(with_.device.type, dtype, enabled=with_.autocast is not None):
         logits: Tensor = with_.model(inputs)
