@@ -24,5 +24,5 @@ def show_status(directory: Path, as_json: bool) -> None:
         console.out(json.dumps(status.to_json(), indent=2), highlight=False)
         return
     console.out(render_text(status), highlight=False)
-    if status.completed:
+    if status.total_backbones and not status.remaining:
         console.print(results_table(status))

@@ -1,22 +1,20 @@
 """The results of all backbones as a table for the terminal."""
 
 import statistics
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast.status.snapshot import COMPLETE, JobStatus, Status
-from holdfast.status.text import describe
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
 def results_table(status: Status) -> "Table":
-    """Return a row for each backbone; fits 80 columns."""
+    """Return a row for each backbone; fits 80 columns without shortening a name."""
     from rich.table import Table  # not needed to write recovery_status.txt
 
     title = f"{status.completed} of {status.total_backbones} backbones complete"
-    table = Table(title=title, box=None, pad_edge=False, header_style="bold")
+    table = Table(title=title, box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     table.add_column("Backbone", no_wrap=True)
     for heading in ("Accuracy", "F1", "Folds", "Time", "Interrupted"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -29,7 +27,7 @@ def results_table(status: Status) -> "Table":
             job.backbone,
             *_scores(job),
             fold_summary(folds),
-            str(timedelta(seconds=round(seconds))),
+            _hours(seconds),
             str(interrupted) if interrupted else "",
             style=None if job.state == COMPLETE else "dim",
         )
@@ -49,5 +47,11 @@ def fold_summary(folds: list[JobStatus]) -> str:
 def _scores(job: JobStatus) -> tuple[str, str]:
     accuracy, f1 = job.score("final_accuracy"), job.score("f1")
     if accuracy is None:
-        return (describe(job), "")
+        return (job.state, "")
     return f"{accuracy:.4f}", f"{f1:.4f}" if f1 is not None else ""
+
+
+def _hours(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours < 100 else f"{hours} h"

@@ -1,0 +1,47 @@
+"""What each job learns from, is judged by and is measured on."""
+
+from pathlib import Path
+
+import numpy as np
+
+from holdfast.config import resolve
+from holdfast.pipeline.material import Material, open_source, prepare_material
+from holdfast.rundir import JobName
+
+
+def material(data: Path, directory: Path) -> Material:
+    config = resolve(
+        {"data": str(data), "checkpoint_dir": str(directory), "image_size": 32, "folds": 3}
+    )
+    return prepare_material(config, open_source(config), lambda *_: None, lambda: None)
+
+
+def test_full_split_is_80_10_10_and_disjoint(digits_folder: Path, tmp_path: Path) -> None:
+    """The full split's parts share no image and hold every one of the 120."""
+    sets = material(digits_folder, tmp_path).sets(JobName("CustomRegNet"))
+    parts = [sets.train.indices, sets.val.indices, sets.test.indices]
+
+    assert [len(part) for part in parts] == [96, 12, 12]
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(120))
+
+
+def test_folds_never_touch_the_test_split(digits_folder: Path, tmp_path: Path) -> None:
+    """Each image of train+val is held out in exactly one fold; the test images in none."""
+    made = material(digits_folder, tmp_path)
+    test = set(made.split.test.tolist())
+    folds = [made.sets(JobName("CustomRegNet", fold)) for fold in (1, 2, 3)]
+
+    held_out = np.sort(np.concatenate([fold.test.indices for fold in folds]))
+    assert np.array_equal(held_out, np.setdiff1d(np.arange(120), made.split.test))
+    for fold in folds:
+        assert not test & set(fold.train.indices.tolist())
+        assert not set(fold.train.indices.tolist()) & set(fold.val.indices.tolist())
+
+
+def test_second_preparation_gives_the_same_split(digits_folder: Path, tmp_path: Path) -> None:
+    """The split is a function of the data and the seed, not of when it is drawn."""
+    first, second = (material(digits_folder, tmp_path / name) for name in ("a", "b"))
+
+    for one, other in zip(first.split, second.split, strict=True):
+        assert np.array_equal(one, other)
+    assert first.cache.fingerprint == second.cache.fingerprint

@@ -1,0 +1,80 @@
+"""``holdfast status`` in a process of its own, also on a machine that has no torch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from holdfast.rundir import JobName, Position, RecoveryState, checkpoint_path, save_state
+
+WITHOUT_TORCH = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "kornia", "sklearn", "numpy"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Refuse())
+from holdfast.__main__ import main
+main()
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A run with one backbone complete, whose loss was not a number, and one begun."""
+    result = {"final_accuracy": 0.9, "final_loss": float("nan"), "history": {"x": [float("inf")]}}
+    state = RecoveryState(backbones=["a", "b"], results={JobName("a"): result})
+    checkpoint_path(tmp_path, JobName("b"), Position("head", 1)).write_bytes(b"x")
+    save_state(tmp_path, state)
+    return tmp_path
+
+
+def status(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITHOUT_TORCH, "status", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_status_works_without_torch(directory: Path) -> None:
+    """Text and table need neither torch nor numpy, and the run is as it was."""
+    before = sorted(directory.iterdir())
+    shown = status("--checkpoint-dir", directory)
+    assert shown.returncode == 0, shown.stderr
+    assert "Completed:  1 of 2 backbones" in shown.stdout
+    assert "1 of 2 backbones complete" in shown.stdout
+    assert sorted(directory.iterdir()) == before
+
+
+def test_json_is_valid_and_whole(directory: Path) -> None:
+    """--json is JSON by the letter: no NaN, and every key of the status."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    shown = status("--json", "--checkpoint-dir", directory)
+    assert shown.returncode == 0, shown.stderr
+    read = json.loads(shown.stdout, parse_constant=refuse)
+    assert (read["completed"], read["next_backbone"]) == (1, "b")
+    assert read["jobs"][0]["result"] == {
+        "final_accuracy": 0.9,
+        "final_loss": None,
+        "history": {"x": [None]},
+    }
+    assert set(read) >= {
+        *("recovery_available", "total_backbones", "completed", "remaining", "next_backbone"),
+        *("current_backbone", "current_stage", "current_epoch", "jobs", "timestamp", "bytes"),
+    }
+
+
+def test_no_directory_is_a_usage_error(tmp_path: Path) -> None:
+    """One line, exit code 2, and the directory is not made by asking."""
+    shown = status("--checkpoint-dir", tmp_path / "none")
+    assert shown.returncode == 2
+    assert (
+        shown.stderr
+        == f"holdfast: {tmp_path / 'none'}: no such directory; `holdfast train` makes it\n"
+    )
+    assert list(tmp_path.iterdir()) == []
