@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from image_files import hash_of, write_image
 
 from holdfast.data import demo_digits, prepare
+from tests.data.image_files import hash_of, write_image
 
 _SHARED = Path(__file__).parents[2].parent / "shared"
 _NOBODY = 65534

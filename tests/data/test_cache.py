@@ -6,11 +6,11 @@ from pathlib import Path
 import filelock
 import numpy as np
 import pytest
-from image_files import contents, dates, write_image
 
 from holdfast.data import ImageCache, decode, demo_digits, open_folder, prepare
 from holdfast.data.decode import square
 from holdfast.errors import DataError, StorageError
+from tests.data.image_files import contents, dates, write_image
 
 MakeFolder = Callable[..., Path]
 

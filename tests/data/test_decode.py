@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_files import write_image
 from PIL import Image
 
 from holdfast.data import BadImage, decode
 from holdfast.data.decode import looks_like_image, square
+from tests.data.image_files import write_image
 
 
 def _decoded(image: Image.Image, format_name: str, **options: object) -> np.ndarray:

@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from image_files import write_image
 
 from holdfast.data import BadImage, open_folder
 from holdfast.errors import DataError
+from tests.data.image_files import write_image
 
 MakeFolder = Callable[..., Path]
 Unprivileged = Callable[[], AbstractContextManager[None]]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_files import contents, dates
 
 from holdfast.data import demo_digits, prepare
+from tests.data.image_files import contents, dates
 
 # Damage
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
-from holdfast.pipeline import Silent
+from holdfast.pipeline import Display
 from holdfast.rundir import JobName, Position, Result
 from holdfast.status import Status, results_table, resume_lines
 from holdfast.training import Progress
@@ -45,7 +45,7 @@ class Estimate:
         return f"{duration((time.monotonic() - self._began) * rest / earned)} left"
 
 
-class TerminalDisplay(Silent):
+class TerminalDisplay(Display):
     """What both displays have in common: the lines that stay."""
 
     def __init__(self, console: Console) -> None:

@@ -1,13 +1,12 @@
 """From a config to trained jobs: plan, data, machine, one job after the other."""
 
-from holdfast.pipeline.display import Display, Silent
+from holdfast.pipeline.display import Display
 from holdfast.pipeline.job import run_job
 from holdfast.pipeline.one_backbone import train_backbone_with_metrics
 from holdfast.pipeline.series import run_series, verify_series
 
 __all__ = [
     "Display",
-    "Silent",
     "run_job",
     "run_series",
     "train_backbone_with_metrics",

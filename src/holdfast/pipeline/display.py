@@ -1,14 +1,12 @@
 """What a series tells whoever watches it."""
 
-from typing import Protocol
-
 from holdfast.rundir import JobName, Position, Result
 from holdfast.status import Status
 from holdfast.training import Progress
 
 
-class Display(Protocol):
-    """Where a series reports to; the terminal's are in ``holdfast.cli``."""
+class Display:
+    """Where a series reports to; this one says nothing, the terminal's are in ``holdfast.cli``."""
 
     def decoding(self, done: int, total: int) -> None:
         """``done`` of ``total`` images are decoded or found decoded."""
@@ -33,31 +31,3 @@ class Display(Protocol):
 
     def series_ends(self, status: Status) -> None:
         """Nothing is left to train in this start."""
-
-
-class Silent:
-    """Says nothing."""
-
-    def decoding(self, done: int, total: int) -> None:
-        """Say nothing."""
-
-    def bad_images(self, bad: tuple[tuple[str, str], ...], total: int) -> None:
-        """Say nothing."""
-
-    def series_begins(self, status: Status, work: dict[JobName, float]) -> None:
-        """Say nothing."""
-
-    def job_begins(self, job: JobName, resumed_from: Position | None) -> None:
-        """Say nothing."""
-
-    def progress(self, progress: Progress) -> None:
-        """Say nothing."""
-
-    def job_ends(self, job: JobName, result: Result) -> None:
-        """Say nothing."""
-
-    def job_fails(self, job: JobName, error: str) -> None:
-        """Say nothing."""
-
-    def series_ends(self, status: Status) -> None:
-        """Say nothing."""

@@ -1,0 +1,181 @@
+"""What the source tree promises: small files, plain names, and one room for effects on disk."""
+
+import ast
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "holdfast"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+LONGEST = 300
+DUMPING_GROUNDS = {"utils", "util", "helpers", "helper", "common", "misc"}
+EFFECTS = {  # calls that change what is on the disk
+    *("os.replace", "os.rename", "os.renames", "os.fsync", "os.fdatasync", "os.remove"),
+    *("os.unlink", "os.rmdir", "os.mkdir", "os.makedirs", "os.truncate", "os.link", "os.symlink"),
+    *("shutil.rmtree", "shutil.move", "shutil.copy", "shutil.copy2", "shutil.copyfile"),
+}
+PATH_EFFECTS = {  # the same as methods of a path
+    *("rename", "unlink", "write_text", "write_bytes", "mkdir", "rmdir", "touch"),
+    *("symlink_to", "hardlink_to"),
+}
+GOES_ON = {PACKAGE / "pipeline" / "series.py"}  # records the failure, and tells it at the end
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
+    """Yield every call in a file with its dotted name, as far as it has one."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def is_effect(name: str, call: ast.Call) -> bool:
+    """Tell whether a call changes the disk, as far as its looks go."""
+    method = name.rpartition(".")[2]
+    if name in EFFECTS or (method in PATH_EFFECTS and name != method):
+        return True
+    if method == "replace" and name != method:  # str.replace takes two
+        return len(call.args) == 1 and not call.keywords
+    return method == "open" and name != "os.open" and is_writing(name, call)
+
+
+def is_writing(name: str, call: ast.Call) -> bool:
+    modes = call.args[1:2] if name == "open" else call.args[:1]
+    modes += [keyword.value for keyword in call.keywords if keyword.arg == "mode"]
+    texts = [mode.value for mode in modes if isinstance(mode, ast.Constant)]
+    return any(isinstance(text, str) and set(text) & set("wax+") for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("code", "effect"),
+    [
+        *(("os.replace(a, b)", True), ("path.replace(b)", True), ("text.replace('a', 'b')", False)),
+        *(("path.open('wb')", True), ("path.open('rb')", False), ("path.open()", False)),
+        *(("open(p, 'a')", True), ("open(p)", False), ("open(p, mode='r+b')", True)),
+        *(("path.with_name('x').unlink()", True), ("a.b.write_text('')", True)),
+        *(("replace(config, x=1)", False), ("shard.open()", False), ("holdfast.open(p)", False)),
+    ],
+)
+def test_effects_are_recognised(code: str, effect: bool) -> None:
+    """The rules below see what they are meant to see."""
+    call = ast.parse(code, mode="eval").body
+    assert isinstance(call, ast.Call)
+    assert is_effect(ast.unparse(call.func), call) is effect
+
+
+def test_files_are_short() -> None:
+    """No file of the package has more than it takes to read it in one go."""
+    lengths = {short(path): len(path.read_text().splitlines()) for path in SOURCES}
+    assert len(lengths) > 50
+    assert {path: count for path, count in lengths.items() if count >= LONGEST} == {}
+
+
+def test_names_say_what_is_inside() -> None:
+    """Nothing is put into a drawer for everything."""
+    names = {part for path in SOURCES for part in path.relative_to(PACKAGE).with_suffix("").parts}
+    assert names & DUMPING_GROUNDS == set()
+
+
+def test_only_storage_touches_the_disk() -> None:
+    """Every write, rename, removal and sync of the package is in storage/, where it is durable."""
+    found = [
+        f"{short(path)}:{call.lineno} {name}"
+        for path in SOURCES
+        if (PACKAGE / "storage") not in path.parents
+        for name, call in calls(path)
+        if is_effect(name, call)
+    ]
+    assert found == []
+    storage = [name for path in (PACKAGE / "storage").glob("*.py") for name, _ in calls(path)]
+    assert {"os.fsync", "temporary.replace"} <= set(storage)
+
+
+def test_only_serialize_saves_with_torch_and_only_to_a_handle() -> None:
+    """torch.save never gets a path: it would write it without a sync."""
+    saves = [
+        (short(path), ast.unparse(call.args[1]))
+        for path in SOURCES
+        for name, call in calls(path)
+        if name in ("torch.save", "save") and len(call.args) > 1
+    ]
+    assert saves == [("src/holdfast/checkpoint/serialize.py", "cast(BinaryIO, handle)")]
+
+
+def broad(handler: ast.ExceptHandler) -> bool:
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    names = {None if kind is None else ast.unparse(kind) for kind in kinds}
+    return bool(names & {None, "Exception", "BaseException"})
+
+
+def goes_on(handler: ast.ExceptHandler) -> bool:
+    return not isinstance(handler.body[-1], ast.Raise)
+
+
+def test_no_broad_except_goes_on() -> None:
+    """What nobody expected is never swallowed, except where the series records it and goes on."""
+    found = {
+        path
+        for path in SOURCES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ExceptHandler) and broad(node) and goes_on(node)
+    }
+    assert found == GOES_ON
+
+
+def undocumented(path: Path) -> Iterator[str]:
+    """Yield the public classes and functions of a file, at any level, that lack a docstring."""
+    module = tree(path)
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    inner = {
+        id(n)
+        for f in ast.walk(module)
+        if isinstance(f, kinds[:2])
+        for n in ast.walk(f)
+        if n is not f
+    }
+    for node in ast.walk(module):
+        if isinstance(node, kinds) and id(node) not in inner and not node.name.startswith("_"):
+            if ast.get_docstring(node) is None:
+                yield f"{short(path)}:{node.lineno} {node.name}"
+
+
+def test_everything_public_is_documented() -> None:
+    """Each module, public class and public function says what it is for."""
+    silent = [short(path) for path in SOURCES if ast.get_docstring(tree(path)) is None]
+    assert silent == []
+    surface = PACKAGE / "backbones"  # each family has the surface that backbone.py documents
+    found = [name for path in SOURCES if surface not in path.parents for name in undocumented(path)]
+    assert found == []
+
+
+def test_every_test_states_the_behaviour_it_protects() -> None:
+    """A test without a docstring cannot be told from an accident."""
+    found = [
+        f"{short(path)}:{node.lineno} {node.name}"
+        for path in TESTS
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and ast.get_docstring(node) is None
+    ]
+    assert found == []
+
+
+def test_nothing_built_is_in_the_tree() -> None:
+    """What tools leave behind is ignored, not kept."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout")
+    command = ["git", "ls-files", "*.pyc", "*.pth", "*.egg-info/*", "checkpoints/*"]
+    tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert tracked.stdout == ""
