@@ -169,9 +169,7 @@ def test_bad_setting_is_named_in_one_line(text: str, words: str, tmp_path: Path)
 )
 def test_misspelt_backbone_suggests_a_near_one(settings: dict[str, Any]) -> None:
     """Wherever a backbone is named, a name that is nearly right is helped."""
-    with pytest.raises(
-        UnknownBackboneError, match=r"'CustomConvNext': did you mean CustomConvNeXt"
-    ):
+    with pytest.raises(UnknownBackboneError, match="'CustomConvNext': did you mean CustomConvNeXt"):
         resolve(settings)
 
 
@@ -183,7 +181,7 @@ def test_unknown_backbone_is_told_where_to_look() -> None:
 
 @pytest.mark.parametrize("contents", [None, b"a = ", b"\xff", b"[a\n"])
 def test_unreadable_file_is_named(contents: bytes | None, tmp_path: Path) -> None:
-    """A settings file that is missing, not TOML or not text is a fault of one line with its name."""
+    """A settings file that is missing, not TOML or not text is a one-line fault with its name."""
     file = tmp_path / "settings.toml"
     if contents is not None:
         file.write_bytes(contents)

@@ -1,13 +1,13 @@
 import torch
 from torch.nn import functional as F
 
-from holdfast.backbones.deit import CustomDeiTStyle
+from holdfast.backbones.deit import DeiT
 
 
-def make(num_classes: int = 5) -> CustomDeiTStyle:
+def make(num_classes: int = 5) -> DeiT:
     """Return a small model of 4 patches."""
     torch.manual_seed(0)
-    return CustomDeiTStyle(
+    return DeiT(
         num_classes=num_classes, image_size=16, patch_size=8, dim=16, depth=1, heads=2
     )
 

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from holdfast.backbones.efficientnet import FusedMBConv
-from holdfast.backbones.layers import MBConv
+from holdfast.backbones.efficientnet import FusedMBConv, MBConv
 from holdfast.backbones.registry import create_backbone, find_family
 
 

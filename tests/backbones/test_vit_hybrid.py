@@ -1,12 +1,12 @@
 import torch
 
-from holdfast.backbones.vit_hybrid import CustomViTHybrid, StandardisedConv
+from holdfast.backbones.vit_hybrid import StandardisedConv, ViTHybrid
 
 
-def make(patch_size: int = 1) -> CustomViTHybrid:
+def make(patch_size: int = 1) -> ViTHybrid:
     """Return a small model whose stem leaves a map of 4x4."""
     torch.manual_seed(0)
-    return CustomViTHybrid(
+    return ViTHybrid(
         num_classes=5,
         image_size=32,
         stem_width=8,

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.rundir import JobName, Position, RecoveryState, checkpoint_path, save_state
+from holdfast.rundir import (
+    JobName,
+    Position,
+    RecoveryState,
+    checkpoint_path,
+    load_state,
+    save_state,
+)
 
 WITHOUT_TORCH = """
 import sys
@@ -39,13 +46,24 @@ def status(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_status_works_without_torch(directory: Path) -> None:
-    """Text and table need neither torch nor numpy, and the run is as it was."""
+    """The report needs neither torch nor numpy, and the run is as it was."""
     before = sorted(directory.iterdir())
     shown = status("--checkpoint-dir", directory)
     assert shown.returncode == 0, shown.stderr
     assert "Completed:  1 of 2 backbones" in shown.stdout
-    assert "1 of 2 backbones complete" in shown.stdout
     assert sorted(directory.iterdir()) == before
+
+
+def test_table_of_a_finished_run_works_without_torch(directory: Path) -> None:
+    """With everything complete the table of results comes with the report."""
+    state = load_state(directory)
+    state.results[JobName("b")] = {"final_accuracy": 0.75}
+    save_state(directory, state)
+
+    shown = status("--checkpoint-dir", directory)
+    assert shown.returncode == 0, shown.stderr
+    table = shown.stdout.partition("2 of 2 backbones complete")[2]
+    assert "0.7500" in table
 
 
 def test_json_is_valid_and_whole(directory: Path) -> None:

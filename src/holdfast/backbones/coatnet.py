@@ -109,7 +109,7 @@ def _tokens(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)
 
 
-class CustomCoAtNet(Backbone):
+class CoAtNet(Backbone):
     """Stem, convolutional stages, attention stages, each half the size of the one before."""
 
     def __init__(
@@ -159,7 +159,7 @@ register(
         paper="arXiv:2106.04803",
         title="CoAtNet: Marrying Convolution and Attention for All Data Sizes",
         mechanism="convolution first, then global attention with a bias per relative offset",
-        build=CustomCoAtNet,
+        build=CoAtNet,
         tiny={
             "stem": 16,
             "conv_dims": (32,),

@@ -18,7 +18,7 @@ from holdfast.backbones.image_size import require_multiple
 from holdfast.backbones.registry import Family, register
 
 
-class CustomDeiTStyle(Backbone):
+class DeiT(Backbone):
     """Patches, class and distillation tokens, encoder, two heads averaged."""
 
     def __init__(
@@ -79,7 +79,7 @@ register(
         paper="arXiv:2012.12877",
         title="Training data-efficient image transformers & distillation through attention",
         mechanism="a distillation token beside the class token, each with its own head",
-        build=CustomDeiTStyle,
+        build=DeiT,
         tiny={"patch_size": 8, "dim": 96, "depth": 3, "heads": 3},
         full={"patch_size": 16, "dim": 384, "depth": 12, "heads": 6, "drop_path": 0.1},
         any_image_size=False,

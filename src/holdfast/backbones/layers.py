@@ -93,36 +93,6 @@ class Mlp(nn.Sequential):
         )
 
 
-class MBConv(nn.Module):
-    """Inverted residual with depthwise convolution and squeeze-excite (arXiv:1801.04381)."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        expansion: int = 4,
-        stride: int = 1,
-        squeeze: float = 0.25,
-        drop_path: float = 0.0,
-        act: Activation = nn.SiLU,
-    ) -> None:
-        super().__init__()
-        hidden = in_channels * expansion
-        self.body = nn.Sequential(
-            ConvNormAct(in_channels, hidden, 1, act=act),
-            ConvNormAct(hidden, hidden, 3, stride, groups=hidden, act=act),
-            SqueezeExcite(hidden, max(1, int(in_channels * squeeze)), act),
-            ConvNormAct(hidden, out_channels, 1, act=None),
-        )
-        self.drop_path = DropPath(drop_path)
-        self.residual = stride == 1 and in_channels == out_channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.body(x)
-        return x + self.drop_path(out) if self.residual else out
-
-
 class SelfAttention(nn.Module):
     """Multi-head self-attention over tokens (N, L, dim), by torch's fused kernel.
 

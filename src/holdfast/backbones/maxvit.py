@@ -73,7 +73,7 @@ class MaxViTBlock(nn.Module):
         return x.permute(0, 3, 1, 2)
 
 
-class CustomMaxViT(Backbone):
+class MaxViT(Backbone):
     """Stem, then stages of the same block, each half the size of the one before."""
 
     def __init__(
@@ -129,7 +129,7 @@ register(
         paper="arXiv:2204.01697",
         title="MaxViT: Multi-Axis Vision Transformer",
         mechanism="each block convolves, attends within blocks, then across a sparse grid",
-        build=CustomMaxViT,
+        build=MaxViT,
         tiny={"stem": 16, "dims": (24, 72), "depths": (1, 1), "window": 4, "head_dim": 24},
         full={
             "stem": 64,

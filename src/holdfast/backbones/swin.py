@@ -57,7 +57,7 @@ class SwinStage(nn.Sequential):
         )
 
 
-class CustomSwinTransformer(Backbone):
+class SwinTransformer(Backbone):
     """Patches of 4x4, then stages of plain and shifted window attention."""
 
     def __init__(
@@ -103,7 +103,7 @@ register(
         paper="arXiv:2103.14030",
         title="Swin Transformer: Hierarchical Vision Transformer using Shifted Windows",
         mechanism="attention within windows that shift by half in every second block",
-        build=CustomSwinTransformer,
+        build=SwinTransformer,
         tiny={"dim": 48, "depths": (2, 2), "heads": (2, 4), "window": 4},
         full={
             "dim": 96,

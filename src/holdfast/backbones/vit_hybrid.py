@@ -88,7 +88,7 @@ def _bottlenecks(widths: Sequence[int], depths: Sequence[int]) -> Iterator[Bottl
         yield from (Bottleneck(after, after, stride=1) for _ in range(depths[stage] - 1))
 
 
-class CustomViTHybrid(Backbone):
+class ViTHybrid(Backbone):
     """ResNet stem, patches of its map, class token, positions, encoder."""
 
     def __init__(
@@ -136,7 +136,7 @@ register(
         paper="arXiv:2010.11929",
         title="An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
         mechanism="a ResNet makes the map whose patches become a vision transformer's tokens",
-        build=CustomViTHybrid,
+        build=ViTHybrid,
         tiny={"stem_width": 16, "stem_depths": (1,), "dim": 64, "depth": 2, "heads": 2},
         full={"stem_width": 64, "stem_depths": (3, 4, 9), "dim": 768, "depth": 12, "heads": 12},
         any_image_size=False,
