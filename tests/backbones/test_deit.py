@@ -7,9 +7,7 @@ from holdfast.backbones.deit import DeiT
 def make(num_classes: int = 5) -> DeiT:
     """Return a small model of 4 patches."""
     torch.manual_seed(0)
-    return DeiT(
-        num_classes=num_classes, image_size=16, patch_size=8, dim=16, depth=1, heads=2
-    )
+    return DeiT(num_classes=num_classes, image_size=16, patch_size=8, dim=16, depth=1, heads=2)
 
 
 def test_logits_average_two_heads_on_two_tokens() -> None:

@@ -170,9 +170,9 @@ def test_foreign_contents_are_refused_in_one_line(pickled: bytes, tmp_path: Path
     assert "\n" not in str(caught.value)
 
 
-def test_full_disk_leaves_the_old_checkpoint(tmp_path: Path, trained: Trained) -> None:
+def test_full_disk_leaves_the_old_checkpoint(trained: Trained) -> None:
     """A checkpoint that does not fit is refused in plain words; the one that stood still does."""
-    with mounted(tmp_path / "disk", "size=1m") as disk:
+    with mounted("size=1m") as disk:
         path = disk / "Net_head_epoch1.pth"
         write_pth(path, {"model": trained.model.state_dict()})
         with pytest.raises(StorageError, match=r"Net_head_epoch1\.pth: the disk is full; free"):

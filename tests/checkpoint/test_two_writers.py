@@ -98,6 +98,18 @@ def test_closed_manager_leaves_the_directory_to_others(open_manager: Open, direc
     assert child.returncode == 0
 
 
+def test_second_manager_leaves_the_firsts_writing_alone(
+    open_manager: Open, directory: Path
+) -> None:
+    """What another thread of this process is writing is no leftover of a dead writer."""
+    open_manager().save_pipeline_state({})
+    being_written = directory / f".{NAME}_head_epoch2.pth.{os.getpid()}.tmp"
+    being_written.write_bytes(b"half")
+
+    open_manager().save_pipeline_state({})
+    assert being_written.exists()
+
+
 def test_leftovers_go_when_the_writer_comes(open_manager: Open, directory: Path) -> None:
     """What a killed writer left half-written is removed by the first write after it."""
     manager = open_manager()

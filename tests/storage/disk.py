@@ -1,6 +1,7 @@
 """Small real disks, mounted for the length of a test."""
 
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,20 +10,21 @@ import pytest
 
 
 @contextmanager
-def mounted(where: Path, options: str) -> Iterator[Path]:
+def mounted(options: str) -> Iterator[Path]:
     """Mount a tmpfs; skip the test where that is not permitted."""
-    where.mkdir(exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", options, "holdfast-test", str(where)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("this system has no mount command")
-    if done.returncode != 0:
-        pytest.skip(f"mounting is not permitted here: {done.stderr.strip()}")
-    try:
-        yield where
-    finally:
-        subprocess.run(["umount", str(where)], check=True)
+    # not below pytest's own directory: what a killed test leaves mounted would be in its way
+    with tempfile.TemporaryDirectory() as name:
+        command = ["mount", "-t", "tmpfs", "-o", options, "holdfast-test", name]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            pytest.skip("this system has no mount command")
+        if done.returncode != 0:
+            pytest.skip(f"mounting is not permitted here: {done.stderr.strip()}")
+        try:
+            yield Path(name)
+        finally:
+            subprocess.run(["umount", "--lazy", name], check=True)
 
 
 @contextmanager

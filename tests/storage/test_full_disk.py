@@ -15,9 +15,9 @@ PAGE = 4096
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
+def disk() -> Iterator[Path]:
     """A disk of one megabyte."""
-    with mounted(tmp_path / "disk", "size=1m") as where:
+    with mounted("size=1m") as where:
         yield where
 
 

@@ -120,8 +120,8 @@ def test_scrambled_holder_file_is_still_a_refusal(
 def test_taking_it_again_in_one_process_is_counted(path: Path) -> None:
     """It is free for others only when everyone in this process has given it back."""
     first, second = DirectoryLock(path), DirectoryLock(Path(os.path.relpath(path)))
-    first.acquire()
-    second.acquire()
+    assert first.acquire()
+    assert not second.acquire(), "it was held already"
     first.release()
     assert in_use_for_others(path)
     second.release()

@@ -48,10 +48,11 @@ class Ledger:
         """
         if self.holding:
             return
-        self._lock.acquire()
+        newly = self._lock.acquire()
         self.holding = True
-        remove_temporaries(self.directory)
-        self._finish_reset()
+        if newly:  # otherwise what is half-written is another ledger's of this process
+            remove_temporaries(self.directory)
+            self._finish_reset()
 
     def close(self) -> None:
         """Stop being the writer."""

@@ -23,8 +23,10 @@ class DirectoryLock:
         self._holder = path.with_name(path.name + ".holder.json")
         self._lock = FileLock(path, is_singleton=True, thread_local=False)
 
-    def acquire(self) -> None:
+    def acquire(self) -> bool:
         """Take the lock at once; taking it again in this process is counted, not refused.
+
+        Returns whether this process has only now become the holder.
 
         Raises:
             DirectoryInUseError: another process holds it.
@@ -36,8 +38,10 @@ class DirectoryLock:
                 self._lock.acquire(timeout=0)
             except Timeout:
                 raise DirectoryInUseError(self._in_use()) from None
-        if self._lock.lock_counter == 1:
+        newly = self._lock.lock_counter == 1
+        if newly:
             self._introduce()
+        return newly
 
     def release(self) -> None:
         """Give the lock back."""
