@@ -7,6 +7,9 @@ from holdfast.pipeline import train_backbone_with_metrics
 __all__ = ["train_backbone_with_metrics"]
 
 if __name__ == "__main__":
+    import typer
+
     from holdfast.cli import app
 
-    app(["train", *sys.argv[1:]], prog_name="python src/main.py")
+    train = typer.main.get_command(app).commands["train"]
+    train.main(sys.argv[1:], prog_name="python src/main.py")

@@ -68,7 +68,9 @@ def test_preset_is_demo_without_data_and_full_with_it(tmp_path: Path) -> None:
     assert resolve({"data": "photos"}).preset == "full"
     assert from_toml("data = 'photos'", tmp_path).preset == "full"
     assert from_toml("data = 'photos'", tmp_path, preset="demo").preset == "demo"
-    assert from_toml("preset = 'demo'", tmp_path, preset="full").preset == "full"
+    assert from_toml("preset = 'full'\ndata = 'photos'", tmp_path, preset="demo").preset == "demo"
+    with pytest.raises(ConfigError, match="add --data DIR"):
+        resolve({"preset": "full"})
     assert set(PRESETS) == {"demo", "full"}
 
 

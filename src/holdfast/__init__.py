@@ -18,6 +18,10 @@ __version__ = "0.1.0"
 __all__ = ["BACKBONES", "CheckpointManager", "open"]
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
 def __getattr__(name: str) -> Any:
     if name == "BACKBONES":
         from holdfast.config import BACKBONES

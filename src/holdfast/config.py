@@ -194,6 +194,8 @@ def resolve(given: Mapping[str, Any], file: Path | None = None) -> RunConfig:
     """
     settings = {**(_read_toml(file) if file else {}), **given}
     preset = settings.get("preset") or ("full" if settings.get("data") else "demo")
+    if preset == "full" and not settings.get("data"):
+        raise ConfigError("preset: full is for your own images; add --data DIR, or leave it out")
     if preset not in list(PRESETS):  # a list, because TOML may give what has no hash
         raise ConfigError(f"preset: {preset!r} is not one of {', '.join(PRESETS)}")
     merged = _merge(PRESETS[preset], {**settings, "preset": preset})

@@ -1,6 +1,7 @@
 """``holdfast train`` as a person meets it: real processes, their output and exit codes."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 TINY = """
 backbones = "CustomMobileOne,CustomResNetMish"
@@ -122,11 +124,46 @@ def test_verify_recovery_trains_nothing_and_finds_damage(trained: Path) -> None:
     assert "Traceback" not in bad.stderr
 
 
+def test_lost_weights_are_made_again(trained: Path, digits_folder: Path, tmp_path: Path) -> None:
+    """A completed backbone whose weights file is gone gets the same weights again, and is told."""
+    copy = shutil.copytree(trained, tmp_path / "copy", ignore=shutil.ignore_patterns(".lock*"))
+    lost = copy / "checkpoints" / "CustomResNetMish_best.pth"
+    before = torch.load(lost)
+    lost.unlink()
+    again = holdfast("train", "--data", digits_folder, "--config", "tiny.toml", cwd=copy)
+    after = torch.load(lost)
+
+    assert again.returncode == 0, again.stderr
+    assert "weights is lost, making it again" in again.stdout
+    assert after["result"] == before["result"]
+    weights = before["model_state_dict"]
+    assert all(torch.equal(after["model_state_dict"][key], weights[key]) for key in weights)
+
+
+def test_reset_touches_nothing_but_a_run(tmp_path: Path) -> None:
+    """A folder that is no run is left as it is, whatever its files are called."""
+    (tmp_path / "mymodel_best.pth").write_text("mine")
+    refused = holdfast("reset", "--checkpoint-dir", ".", "--yes", cwd=tmp_path)
+
+    assert refused.returncode == 2
+    assert "no run is recorded here" in one_line(refused)
+    assert [path.name for path in tmp_path.iterdir()] == ["mymodel_best.pth"]
+
+
+def test_reset_of_a_misspelt_backbone_is_refused(trained: Path) -> None:
+    """A name that the run does not have is told, with the near misses."""
+    refused = holdfast("reset", "--backbone", "CustomMobileTwo", "--yes", cwd=trained)
+
+    assert refused.returncode == 2
+    assert "did you mean CustomMobileOne" in one_line(refused)
+
+
 BAD_STARTS = [
     (("--backbones", "CustomResNetMich"), 2, "did you mean CustomResNetMish"),
     (("--image-size", "100"), 2, "multiple of 32, such as 96"),
     (("--folds", "1"), 2, "folds"),
     (("--preset", "huge"), 2, "preset"),
+    (("--preset", "full"), 2, "add --data DIR"),
     (("--device", "cuda:99"), 2, "cuda"),
     (("--data", "nowhere"), 2, "nowhere"),
     (("--config", "nowhere.toml"), 2, "nowhere.toml"),

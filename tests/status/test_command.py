@@ -15,6 +15,7 @@ from holdfast.rundir import (
     load_state,
     save_state,
 )
+from tests.status.whole import write_whole
 
 WITHOUT_TORCH = """
 import sys
@@ -35,7 +36,7 @@ def directory(tmp_path: Path) -> Path:
     """A run with one backbone complete, whose loss was not a number, and one begun."""
     result = {"final_accuracy": 0.9, "final_loss": float("nan"), "history": {"x": [float("inf")]}}
     state = RecoveryState(backbones=["a", "b"], results={JobName("a"): result})
-    checkpoint_path(tmp_path, JobName("b"), Position("head", 1)).write_bytes(b"x")
+    write_whole(checkpoint_path(tmp_path, JobName("b"), Position("head", 1)))
     save_state(tmp_path, state)
     return tmp_path
 

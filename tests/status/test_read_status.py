@@ -14,6 +14,7 @@ from holdfast.rundir import (
     save_state,
 )
 from holdfast.status import JobStatus, Status, read_status
+from tests.status.whole import write_whole
 
 A, B, C = JobName("CustomConvNeXt"), JobName("CustomMobileOne"), JobName("CustomMaxViT")
 NAMES = [str(job) for job in (A, B, C)]
@@ -43,7 +44,7 @@ def half_way(tmp_path: Path) -> Path:
         (B, Position("finetune", 3)),
         (B, Position("finetune", 3, 40)),
     ]:
-        checkpoint_path(tmp_path, job, position).write_bytes(bytes(100))
+        write_whole(checkpoint_path(tmp_path, job, position))
     save_state(tmp_path, state)
     return tmp_path
 
@@ -82,7 +83,7 @@ def test_half_way(half_way: Path) -> None:
         "pending",
     ]
     assert [(j.backbone, j.fold) for j in status.jobs[3:]] == [(str(A), 1), (str(A), 2)]
-    assert status.bytes == 400
+    assert status.bytes == 4 * write_whole(half_way / "one_more.zip")
     assert status.timestamp == load_state(half_way).timestamp
 
 
@@ -115,7 +116,7 @@ def test_finished_run_has_nothing_next(half_way: Path) -> None:
 
 def test_checkpoints_without_any_state_can_be_recovered(tmp_path: Path) -> None:
     """Of a directory with nothing but .pth files, the status says that there is something."""
-    checkpoint_path(tmp_path, B, Position("head", 1)).write_bytes(b"x")
+    write_whole(checkpoint_path(tmp_path, B, Position("head", 1)))
     status = read_status(tmp_path, NAMES)
     assert status.recovery_available
     assert job(status, B).state == "started"

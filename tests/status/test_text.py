@@ -16,6 +16,7 @@ from holdfast.rundir import (
     save_state,
 )
 from holdfast.status import human_bytes, read_status, render_text, results_table, resume_lines
+from tests.status.whole import write_whole
 
 LONG = "RuntimeError: Error(s) in loading\n  state_dict:\n\tsize mismatch " + "for layer.0 " * 30
 UNBROKEN = "OSError: " + "/very/long/path" * 20
@@ -45,7 +46,7 @@ def crowded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             journal.append("job_completed", job=str(job), result=state.results[job], seconds=1e6)
     for name in started:
         for job in (JobName(name), JobName(name, 10)):
-            checkpoint_path(directory, job, Position("finetune", 249, 99999)).touch()
+            write_whole(checkpoint_path(directory, job, Position("finetune", 249, 99999)))
     save_state(directory, state)
     return directory
 
@@ -104,7 +105,7 @@ def test_resuming_is_told_as_the_guide_shows_it(tmp_path: Path) -> None:
     state.results[JobName(BACKBONES[0], 1)] = {}
     state.run = {"stages": {"head": 40, "finetune": 25}}
     save_state(tmp_path, state)
-    checkpoint_path(tmp_path, JobName("CustomCSPDarkNet"), Position("finetune", 15)).touch()
+    write_whole(checkpoint_path(tmp_path, JobName("CustomCSPDarkNet"), Position("finetune", 15)))
 
     assert resume_lines(read_status(tmp_path)) == [
         "✓ Previous training detected!",

@@ -97,9 +97,9 @@ def test_subset_of_a_dataset_comes_in_collated_batches(open_run: Callable[..., R
 
 
 def test_damaged_newest_checkpoint_is_stepped_over(
-    open_run: Callable[..., Run], undisturbed: dict[str, Any]
+    open_run: Callable[..., Run], undisturbed: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A flipped bit costs the steps since the checkpoint before, and not a bit of the result."""
+    """A flipped bit is told, and costs the steps since the checkpoint before, nothing else."""
     run = open_run()
     interrupt(run, 9, monitor="accuracy")
     newest = next(iter(run.store.newest_first(JobName("net")))).path
@@ -107,8 +107,10 @@ def test_damaged_newest_checkpoint_is_stepped_over(
     data[data.find(b"/data/0") + 128] ^= 1  # inside the first tensor's bytes
     newest.write_bytes(data)
 
-    assert_same(finish(open_run(), monitor="accuracy"), undisturbed)
+    with caplog.at_level("WARNING", "holdfast"):
+        assert_same(finish(open_run(), monitor="accuracy"), undisturbed)
     assert any(r["event"] == "checkpoint_damaged" for r in run.ledger.journal.read())
+    assert newest.name in caplog.text
 
 
 def test_every_key_of_a_checkpoint_is_known(open_run: Callable[..., Run]) -> None:

@@ -51,7 +51,7 @@ def test_signal_saves_this_very_step(number: signal.Signals, open_run: OpenRun) 
     newest = run.store.newest_first(job.name)[0]
     assert newest.position == Position("head", 0, 3)
     assert stopped.value.exit_code == (130 if number == signal.SIGINT else 143)
-    assert "head epoch 0, step 3" in str(stopped.value)
+    assert "head epoch 1, step 3" in str(stopped.value)
     assert signal.getsignal(number) is before
 
 

@@ -3,7 +3,7 @@
 from holdfast.checkpoint.ledger import Ledger
 from holdfast.checkpoint.manager import CheckpointManager
 from holdfast.checkpoint.record import CheckpointRecord, make_record, weights_only
-from holdfast.checkpoint.results import adopt_results, complete_job
+from holdfast.checkpoint.results import adopt_results, complete_job, lost_weights
 from holdfast.checkpoint.serialize import read_pth
 from holdfast.checkpoint.store import CheckpointStore
 
@@ -14,6 +14,7 @@ __all__ = [
     "Ledger",
     "adopt_results",
     "complete_job",
+    "lost_weights",
     "make_record",
     "read_pth",
     "weights_only",

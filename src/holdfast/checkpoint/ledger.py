@@ -102,10 +102,14 @@ class Ledger:
         self.hold()
         self.publish(_at(self.state, job, position))
 
-    def completed(self, job: JobName, result: Result, seconds: float = 0.0) -> None:
+    def completed(
+        self, job: JobName, result: Result, seconds: float = 0.0, *, weights: bool = True
+    ) -> None:
         """Record the result of ``job``; a second one replaces the first."""
         self.hold()
-        self.journal.append("job_completed", job=str(job), result=result, seconds=seconds)
+        self.journal.append(
+            "job_completed", job=str(job), result=result, seconds=seconds, weights=weights
+        )
         state = self.state
         state.results[job] = result
         state.failed.pop(job, None)

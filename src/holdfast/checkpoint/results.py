@@ -10,7 +10,7 @@ from holdfast.checkpoint.record import CheckpointRecord
 from holdfast.checkpoint.serialize import read_pth
 from holdfast.checkpoint.store import CheckpointStore
 from holdfast.errors import DamagedCheckpointError
-from holdfast.rundir import JobName, Result, list_results
+from holdfast.rundir import JobName, Result, best_path, list_results, looks_whole
 
 _FINAL = {"final_accuracy": "accuracy", "final_loss": "loss"}
 
@@ -31,8 +31,16 @@ def complete_job(
     if record is not None:
         seconds = record["seconds"]
         store.save_best(job, {**record, "result": done})
-    ledger.completed(job, done, seconds)
+    ledger.completed(job, done, seconds, weights=best_path(store.directory, job).exists())
     return done
+
+
+def lost_weights(ledger: Ledger, store: CheckpointStore) -> set[JobName]:
+    """Return the completed jobs whose weights file was written and is gone or cut short."""
+    records = [r for r in ledger.journal.read() if r["event"] == "job_completed"]
+    written = {JobName.parse(r["job"]) for r in records if r.get("weights")}
+    kept = written & ledger.state.results.keys()
+    return {job for job in kept if not looks_whole(best_path(store.directory, job))}
 
 
 def adopt_results(ledger: Ledger, store: CheckpointStore) -> None:

@@ -69,6 +69,10 @@ class TerminalDisplay(Display):
         """Print one line that stays."""
         self.console.print(line)
 
+    def notice(self, line: str) -> None:
+        """Print what a person should know."""
+        self.say(f"! {line}")
+
     def bad_images(self, bad: tuple[tuple[str, str], ...], total: int) -> None:
         """Name the images that are left out."""
         if not bad:
@@ -127,7 +131,7 @@ class PlainDisplay(TerminalDisplay):
     def decoding(self, done: int, total: int) -> None:
         """Say that the images are decoded."""
         if done == total:
-            self.say(f"{total} images ready")
+            self.say(f"{total} images looked at")
 
     def progress(self, progress: Progress) -> None:
         """Print an epoch's end, or a sign of life."""

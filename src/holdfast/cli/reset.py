@@ -1,21 +1,29 @@
 """``holdfast reset``."""
 
+import difflib
 from pathlib import Path
 
 import typer
 
-from holdfast.errors import UsageError
+from holdfast.errors import UnknownBackboneError, UsageError
+from holdfast.rundir import load_state
 
 
 def reset_run(directory: Path, backbone: str | None, yes: bool) -> None:
     """Forget a run or one backbone, after asking.
 
     Raises:
-        UsageError: there is no such directory.
+        UsageError: there is no run, or it has no such backbone.
         DirectoryInUseError: another process trains there.
     """
     if not directory.is_dir():
         raise UsageError(f"{directory}: no such directory, nothing to reset")
+    state = load_state(directory)
+    if state is None:
+        raise UsageError(f"{directory}: no run is recorded here, nothing to reset")
+    known = [*state.backbones, *state.completed_backbones]
+    if backbone is not None and backbone not in known:
+        raise UnknownBackboneError(backbone, difflib.get_close_matches(backbone, known, n=3))
     what = backbone or "the whole run"
     if not yes and not typer.confirm(f"Remove the checkpoints and results of {what}?"):
         typer.echo("Nothing was changed.")

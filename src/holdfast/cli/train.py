@@ -52,6 +52,6 @@ def verify_recovery_of(flags: Mapping[str, Any], file: Path | None) -> int:
     console.print(f"✓ Verified: {len(checked) - len(damaged)} of {len(checked)} files are good")
     if damaged:
         raise RecoveryRefusedError(
-            f"{directory} has {len(damaged)} damaged files; a start goes on from the newest good"
+            f"{directory}: {len(damaged)} of {len(checked)} files damaged; a start steps over them"
         )
     return EXIT_COMPLETE

@@ -17,6 +17,9 @@ class Display:
     def series_begins(self, status: Status, work: dict[JobName, float]) -> None:
         """The series starts or continues; ``work`` weighs each job still to train."""
 
+    def notice(self, line: str) -> None:
+        """Something that a person should know, such as a damaged file."""
+
     def job_begins(self, job: JobName, resumed_from: Position | None) -> None:
         """A job starts, or goes on from a position."""
 

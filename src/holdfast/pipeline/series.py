@@ -18,8 +18,16 @@ from holdfast.pipeline.material import Material, open_source, prepare_material
 from holdfast.status import read_status
 from holdfast.training import Run, RunSettings, StopRequest, use_deterministic_kernels
 
-# which jobs there are, not what each gives; and what is recorded for each backbone by itself
-_ELSEWHERE = {"backbones", "fold_backbones", "head", "finetune", "overrides"}
+# which jobs there are, not what each gives; and what the record names in another place
+_ELSEWHERE = {
+    "epochs_head",
+    "epochs_finetune",
+    "backbones",
+    "fold_backbones",
+    "head",
+    "finetune",
+    "overrides",
+}
 
 
 def run_series(config: RunConfig, display: Display, stop: StopRequest) -> int:
@@ -35,19 +43,35 @@ def run_series(config: RunConfig, display: Display, stop: StopRequest) -> int:
     source = open_source(config)
     use_deterministic_kernels()
     settings = RunSettings(
-        config.seed, config.keep_latest, config.save_interval, on_progress=display.progress
+        config.seed,
+        config.keep_latest,
+        config.save_interval,
+        on_progress=display.progress,
+        on_notice=display.notice,
     )
     with stop.listening(), Run(Path(config.checkpoint_dir), settings, stop) as run:
         machine = settle(config, run.ledger.state.run.get("machine", {}))
+        run.check(describe(config, machine))  # before an hour of decoding
         check = lambda: stop.check("decoding images")  # noqa: E731
         material = prepare_material(config, source, display.decoding, check)
         display.bad_images(material.cache.bad, len(source.names))
-        run.plan(describe(config, machine, material), config.backbones, config.fold_counts)
+        run.plan(
+            {**describe(config, machine), **describe_images(material)},
+            config.backbones,
+            config.fold_counts,
+        )
         return _train_pending(run, config, machine, material, display)
 
 
-def describe(config: RunConfig, machine: Machine, material: Material) -> dict[str, Any]:
-    """Return what decides the results of a run, as its recovery state records it."""
+def describe_images(material: Material) -> dict[str, Any]:
+    """Return what the images are, as the recovery state records it."""
+    cache = material.cache
+    images = {"images": len(cache), "digest": cache.digest[:16], "decoded": cache.fingerprint[:16]}
+    return {"classes": material.classes, "data": images}
+
+
+def describe(config: RunConfig, machine: Machine) -> dict[str, Any]:
+    """Return what else decides the results of a run."""
     settings = config.model_dump(mode="json", exclude=set(FREE_TO_CHANGE | _ELSEWHERE))
     for settled in ("device", "threads", "precision"):
         del settings[settled]  # the machine says what they came to
@@ -56,8 +80,6 @@ def describe(config: RunConfig, machine: Machine, material: Material) -> dict[st
         "config": settings,
         "settings": {name: _stage_settings(config, name) for name in config.backbones},
         "machine": machine.describe(),
-        "classes": material.classes,
-        "data": {"digest": material.cache.digest, "decoded": material.cache.fingerprint},
     }
 
 
@@ -71,7 +93,7 @@ def _train_pending(
     """Train each job that is not complete; a failed one is recorded and stepped over."""
     state = run.ledger.state
     asked = [job for job in state.jobs() if job.backbone in config.backbones]
-    pending = [job for job in asked if job not in state.results]
+    pending = [job for job in asked if run.is_pending(job)]
     work = {job: float(len(material.sets(job).train)) for job in pending}
     display.series_begins(read_status(run.directory), work)
     for job in pending:

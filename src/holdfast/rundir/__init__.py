@@ -22,7 +22,7 @@ from holdfast.rundir.layout import (
     parse_checkpoint,
 )
 from holdfast.rundir.recovery import RecoveryState, Result, forget, load_state, save_state
-from holdfast.rundir.verify import damage, is_committed
+from holdfast.rundir.verify import damage, is_committed, looks_whole
 
 __all__ = [
     "CheckpointFile",
@@ -50,6 +50,7 @@ __all__ = [
     "list_checkpoints",
     "list_results",
     "load_state",
+    "looks_whole",
     "parse_checkpoint",
     "save_state",
     "stamped",

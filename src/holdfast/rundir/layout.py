@@ -51,8 +51,9 @@ class Position:
     step: int = 0
 
     def __str__(self) -> str:
-        inside = f", step {self.step}" if self.step else ""
-        return f"{self.stage} epoch {self.epoch}{inside}"
+        if self.step:  # inside the next one
+            return f"{self.stage} epoch {self.epoch + 1}, step {self.step}"
+        return f"{self.stage} epoch {self.epoch}"
 
 
 @dataclass(frozen=True)

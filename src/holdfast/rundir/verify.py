@@ -52,6 +52,15 @@ def _called_a_folder(archive: zipfile.ZipFile) -> str | None:
     return next(folders, None)
 
 
+def looks_whole(path: Path) -> bool:
+    """Tell whether a ``.pth`` is there and ends as one does; a look, where `damage` reads all."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return bool(archive.infolist())
+    except (OSError, *_UNREADABLE):
+        return False
+
+
 def is_committed(path: Path) -> bool:
     """Tell whether a checkpoint stands complete under its final name and verifies."""
     return parse_checkpoint(path) is not None and damage(path) is None

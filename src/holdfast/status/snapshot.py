@@ -16,6 +16,7 @@ from holdfast.rundir import (
     Result,
     list_all_checkpoints,
     load_state,
+    looks_whole,
 )
 
 COMPLETE, FAILED, STARTED, PENDING = "complete", "failed", "started", "pending"
@@ -167,6 +168,8 @@ def _newest_positions(directory: Path, state: RecoveryState) -> dict[JobName, Po
 
     newest: dict[JobName, Position] = {}
     for file in list_all_checkpoints(directory) if directory.is_dir() else []:
+        if not looks_whole(file.path):
+            continue  # a start steps over it
         best = newest.get(file.job)
         if best is None or rank(file.position) > rank(best):
             newest[file.job] = file.position

@@ -65,8 +65,9 @@ def describe(job: JobStatus) -> str:
         return "complete" + (f", accuracy {accuracy:.4f}" if accuracy is not None else "")
     if job.state == STARTED:
         of = f"/{job.epochs}" if job.epochs else ""
-        inside = f", step {job.step}" if job.step else ""
-        return f"{job.stage}, epoch {job.epoch}{of}{inside}"
+        if job.step:
+            return f"{job.stage}, epoch {(job.epoch or 0) + 1}{of}, step {job.step}"
+        return f"{job.stage}, epoch {job.epoch}{of}"
     return job.state
 
 

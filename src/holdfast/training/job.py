@@ -1,5 +1,6 @@
 """One backbone, on one fold or on the full split, from start or checkpoint to its result."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -17,6 +18,7 @@ from holdfast.training.interrupt import StopRequest
 from holdfast.training.stage import Stage
 from holdfast.training.state import HistoryRow, Stateful, TrainState
 
+_log = logging.getLogger("holdfast")
 _LOSS_CHECK_STEPS = 16  # on cuda, looking at a number waits for the device
 
 
@@ -46,6 +48,8 @@ class RunSettings:
     keep_latest: int = 3
     save_interval: float = 60.0
     on_progress: Callable[[Progress], None] | None = None
+    on_notice: Callable[[str], None] = _log.warning
+    """Told what a person should know: damage, a stop."""
     show_interval: float = 0.1
     """Seconds between two calls of ``on_progress``."""
 
@@ -84,6 +88,8 @@ class Job:
         with ExitStack() as undo:
             undo.enter_context(self.stop.listening())
             record = self.store.newest(self.name, self._note_damage)
+            if record is None and self.store.newest_first(self.name):
+                self.settings.on_notice(f"{self.name}: no good checkpoint is left, starting anew")
             if record is not None:
                 self.state.restore(record)
                 self.resumed_from = self._saved_position = self.state.position
@@ -260,6 +266,7 @@ class Job:
 
     def _note_damage(self, file: CheckpointFile, reason: str) -> None:
         self.ledger.journal.append("checkpoint_damaged", job=str(self.name), reason=reason)
+        self.settings.on_notice(f"damaged, stepping over it: {reason}")
 
 
 def _is_epoch_of(record: Mapping[str, Any], job: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from holdfast.checkpoint import CheckpointStore, Ledger, adopt_results
+from holdfast.checkpoint import CheckpointStore, Ledger, adopt_results, lost_weights
 from holdfast.errors import RecoveryRefusedError
 from holdfast.rundir import JobName, Position, check_backbone_name
 from holdfast.training.interrupt import StopRequest
@@ -45,24 +45,36 @@ class Run:
             RecoveryRefusedError: the directory holds a run that differs; each difference is
                 named, and nothing is touched.
         """
-        state = self.ledger.state
-        known, now = dict(state.run), dict(run)
-        settings = known.pop("settings", {})
-        begun = {name for name in settings if self._has_begun(name)}
-        changed = differences(known, {k: v for k, v in now.items() if k != "settings"})
-        for name in begun & set(now.get("settings", {})):
-            changed += differences(settings[name], now["settings"][name], f"{name}.")
-        if state.run and changed:
-            raise RecoveryRefusedError(
-                f"{self.directory} holds a run with other settings: {'; '.join(changed)}. Start "
-                "with the same settings, name another --checkpoint-dir, or give this run up "
-                "with `holdfast reset`"
-            )
-        if settings or "settings" in now:
-            now["settings"] = {**settings, **now.get("settings", {})}
+        state, now = self.ledger.state, dict(run)
+        self.check(now, complete=True)
+        settings = {**state.run.get("settings", {}), **now.get("settings", {})}
+        if settings:
+            now["settings"] = settings
         more = [name for name in state.backbones if name not in backbones and state.run]
         self.ledger.plan(now, [*more, *backbones], {**state.folds, **(folds or {})})
         self.store.stages = self.ledger.stages
+
+    def check(self, run: Mapping[str, Any], *, complete: bool = False) -> None:
+        """Refuse a start that differs from the run in what ``run`` names; write nothing.
+
+        With ``complete``, what the run's record names and ``run`` does not differs too.
+
+        Raises:
+            RecoveryRefusedError: each difference is named.
+        """
+        known, now = dict(self.ledger.state.run), dict(run)
+        before, after = known.pop("settings", {}), now.pop("settings", {})
+        if not complete:
+            known = {key: value for key, value in known.items() if key in now}
+        changed = differences(known, now)
+        for name in after:
+            if name in before and self._has_begun(name):
+                changed += differences(before[name], after[name], f"{name}.")
+        if self.ledger.state.run and changed:
+            raise RecoveryRefusedError(
+                f"{self.directory} holds another run: {'; '.join(changed)}. Start it as it was "
+                "started, name another --checkpoint-dir, or give it up with `holdfast reset`"
+            )
 
     def _has_begun(self, backbone: str) -> bool:
         """Tell whether a job of the backbone has a result or a checkpoint."""
@@ -79,8 +91,17 @@ class Run:
         if not self.ledger.state.run:
             self.plan({"seed": self.settings.seed}, names)
         for name in names:
-            if JobName(name, fold) not in self.ledger.state.results:
+            if self.is_pending(JobName(name, fold)):
                 yield name
+
+    def is_pending(self, job: JobName) -> bool:
+        """Tell whether a job is still to be trained, or its weights are lost and to be remade."""
+        if job not in self.ledger.state.results:
+            return True
+        if job in lost_weights(self.ledger, self.store):
+            self.settings.on_notice(f"{job}: the file with its weights is lost, making it again")
+            return True
+        return False
 
     def job(
         self,
