@@ -36,8 +36,10 @@ def test_completed_are_skipped_and_failed_are_tried_again(open_run: OpenRun) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_signal_saves_this_very_step(number: signal.Signals, open_run: OpenRun) -> None:
-    """SIGINT, SIGTERM and SIGUSR1 finish the step, save, and raise Interrupted."""
+def test_signal_saves_this_very_step(
+    number: signal.Signals, open_run: OpenRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SIGINT, SIGTERM and SIGUSR1 finish the step, tell, save, and raise Interrupted."""
     model, data, run = make_model(), make_data(), open_run(save_interval=1e9)
     before = signal.getsignal(number)
     with pytest.raises(Interrupted) as stopped, run.job("net", state={"model": model}) as job:
@@ -53,6 +55,7 @@ def test_signal_saves_this_very_step(number: signal.Signals, open_run: OpenRun) 
     assert stopped.value.exit_code == (130 if number == signal.SIGINT else 143)
     assert "head epoch 1, step 3" in str(stopped.value)
     assert signal.getsignal(number) is before
+    assert f"{number.name}: saving, then stopping" in caplog.text
 
 
 def test_stop_during_evaluation_saves_the_whole_epochs_steps(open_run: OpenRun) -> None:

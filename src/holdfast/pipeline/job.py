@@ -32,10 +32,10 @@ def run_job(
         StorageError: the disk refused; the last checkpoint stands.
         TrainingDivergedError: the loss became NaN or infinite; recorded as the job's failure.
     """
-    model = build_model(run, config, machine, len(classes), name)
-    device = str(machine.device)
-    with run.job(name.backbone, state={"model": model}, fold=name.fold, device=device) as job:
+    with run.job(name.backbone, fold=name.fold, device=str(machine.device)) as job:
         on_entered(name, job.resumed_from)
+        model = build_model(run, config, machine, len(classes), name)
+        job.track(model=model)
         return train_and_measure(job, config, machine, model, sets, classes)
 
 

@@ -1,5 +1,7 @@
 """A run: one checkpoint directory and what is trained in it."""
 
+import logging
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +14,8 @@ from holdfast.training.interrupt import StopRequest
 from holdfast.training.job import Job, RunSettings
 from holdfast.training.randomness import derive_seed, reseed, use_deterministic_kernels
 from holdfast.training.state import Stateful, TrainState
+
+_log = logging.getLogger("holdfast")
 
 
 class Run:
@@ -168,7 +172,11 @@ def open_run(
     if deterministic:
         use_deterministic_kernels()
     settings = RunSettings(seed, keep_latest, save_interval)
-    return Run(Path(directory), settings, StopRequest())
+    return Run(Path(directory), settings, StopRequest(_announce_stop))
+
+
+def _announce_stop(number: int) -> None:
+    _log.warning("%s: saving, then stopping", signal.Signals(number).name)
 
 
 def differences(known: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
