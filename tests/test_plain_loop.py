@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from holdfast.rundir import Journal, Record
+from holdfast.rundir import Journal, Position, Record
 from tests.crash.test_killed_series import same
 from tests.warm_python import Child, WarmPython, wait_until
 
@@ -108,6 +108,6 @@ def test_stopped_politely_it_saves_and_goes_on_from_the_very_step(
 
     assert start(python, directory).wait() == 0
     resumed = events(directory, "job_resumed")[0]
-    inside = f", step {resumed['step']}" if resumed["step"] else ""
-    assert stopped == f"{resumed['job']}, {resumed['stage']} epoch {resumed['epoch']}{inside}"
+    position = Position(resumed["stage"], resumed["epoch"], resumed["step"])
+    assert stopped == f"{resumed['job']}, {position}"
     same(left_behind(directory), left_behind(undisturbed))
