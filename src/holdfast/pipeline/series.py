@@ -104,14 +104,15 @@ def _train_pending(
             display.job_fails(job, str(error))
         except HoldfastError:
             raise
-        except Exception as error:  # noqa: BLE001 - recorded by the job; the series goes on
+        except Exception as error:  # noqa: BLE001 - told, and in the exit code; the series goes on
             display.job_fails(job, f"{type(error).__name__}: {error}")
         else:
             display.job_ends(job, result)
     status = read_status(run.directory)
     display.series_ends(status)
-    failed = [job for job in asked if job in run.ledger.state.failed]
-    return EXIT_JOB_FAILED if failed else EXIT_COMPLETE
+    state = run.ledger.state
+    unfinished = [job for job in asked if job not in state.results or job in state.failed]
+    return EXIT_JOB_FAILED if unfinished else EXIT_COMPLETE
 
 
 def verify_series(directory: Path) -> list[tuple[Path, str | None]]:
