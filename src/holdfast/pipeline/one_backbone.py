@@ -6,12 +6,11 @@ from typing import Any
 
 from torch import nn
 
-from holdfast.backbones import create_backbone
 from holdfast.checkpoint import read_pth
 from holdfast.config import BACKBONES, RunConfig, resolve
 from holdfast.data import ImageSet
 from holdfast.errors import RecoveryRefusedError, UsageError
-from holdfast.pipeline.job import train_and_measure
+from holdfast.pipeline.job import build_model, train_and_measure
 from holdfast.pipeline.machine import Machine, settle
 from holdfast.pipeline.material import open_source, prepare_material
 from holdfast.rundir import JobName, Result, best_path
@@ -73,7 +72,8 @@ def train_backbone_with_metrics(
         machine = settle(config, run.ledger.state.run.get("machine", {}))
         sets = _sets(run, config, train_ds, val_ds)
         if model is None:
-            model = _make(run, config, backbone_name, sets.classes)
+            name = JobName(backbone_name)
+            model = build_model(run, config, machine, len(sets.classes), name)
         return _train(run, config, machine, backbone_name, model.to(machine.device), sets)
 
 
@@ -107,7 +107,7 @@ def _sets(run: Run, config: RunConfig, train_ds: Any, val_ds: Any) -> _Sets:
     if train_ds is None:
 
         def check() -> None:
-            run.stop.check("while decoding images")
+            run.stop.check("decoding images")
 
         with run.stop.listening():
             material = prepare_material(config, open_source(config), lambda *_: None, check)
@@ -119,10 +119,3 @@ def _sets(run: Run, config: RunConfig, train_ds: Any, val_ds: Any) -> _Sets:
         return _Sets(train_ds, val_ds, val_ds, list(train_ds.cache.classes))
     labels = {int(val_ds[index][1]) for index in range(len(val_ds))}
     return _Sets(train_ds, val_ds, val_ds, [str(n) for n in range(max(labels) + 1)])
-
-
-def _make(run: Run, config: RunConfig, name: str, classes: list[str]) -> nn.Module:
-    run.seed_for(name)
-    return create_backbone(
-        name, size=config.size, num_classes=len(classes), image_size=config.image_size
-    )
