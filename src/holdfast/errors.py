@@ -74,6 +74,10 @@ class StorageError(HoldfastError):
 
     exit_code = 5
 
+    def __init__(self, message: str, errno: int | None = None) -> None:
+        self.errno = errno
+        super().__init__(message)
+
 
 class TrainingDivergedError(HoldfastError):
     """The loss became NaN or infinite; the job stops, the series goes on."""

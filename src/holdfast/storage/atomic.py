@@ -1,4 +1,4 @@
-"""Every effect on disk: durable writes, appends, removals.
+"""Effects in the order that survives a crash: durable writes, appends, moves, removals.
 
 A write goes: temporary file in the same directory, write, flush, fsync(file), rename,
 fsync(directory). After a crash at any point the final name holds either the old bytes or the
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from holdfast.errors import StorageError
+from holdfast.storage import disk
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)\.tmp")
 
@@ -32,16 +33,15 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with storage_errors(path):
         try:
-            with temporary.open("wb") as file:
+            with disk.create(temporary) as file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+                disk.sync(file)
+            disk.rename(temporary, path)
         except BaseException:
             with suppress(OSError):  # the first error is the one worth telling
-                temporary.unlink(missing_ok=True)
+                disk.unlink(temporary)
             raise
-        _sync_directory(path.parent)
+        disk.sync_directory(path.parent)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -54,34 +54,33 @@ def append_durably(path: Path, data: bytes) -> None:
     """Append ``data`` to ``path`` and sync it; a crash may leave a torn tail, never a gap."""
     with storage_errors(path):
         created = not path.exists()
-        with path.open("ab") as file:
+        with disk.append(path) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            disk.sync(file)
         if created:
-            _sync_directory(path.parent)
+            disk.sync_directory(path.parent)
 
 
 def make_directory(path: Path) -> None:
     """Create ``path`` and its parents, durably; it may exist already."""
     with storage_errors(path):
-        missing = [p for p in (path, *path.parents) if not p.exists()]
-        path.mkdir(parents=True, exist_ok=True)
-        for created in reversed(missing):
-            _sync_directory(created.parent)
+        missing = [p for p in (path, *path.parents) if not p.is_dir()]
+        for directory in reversed(missing):
+            disk.make_directory(directory)
+            disk.sync_directory(directory.parent)
 
 
 def remove(path: Path) -> None:
     """Remove one file; it may be gone already."""
     with storage_errors(path):
-        path.unlink(missing_ok=True)
+        disk.unlink(path)
 
 
 def remove_empty_directory(path: Path) -> None:
     """Remove ``path`` if it is an empty directory."""
     with storage_errors(path):
         if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
+            disk.remove_directory(path)
 
 
 def remove_temporaries(directory: Path) -> list[Path]:
@@ -97,23 +96,13 @@ def is_temporary(path: Path) -> bool:
     return _TEMPORARY.fullmatch(path.name) is not None
 
 
-def _sync_directory(path: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a directory; NTFS journals the rename itself
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
     """Turn what the file system refuses in the block into StorageError, naming ``path``."""
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{path}: {_reason(error)}") from error
+        raise StorageError(f"{path}: {_reason(error)}", error.errno) from error
 
 
 def _reason(error: OSError) -> str:
