@@ -60,7 +60,11 @@ class RecoveryRefusedError(HoldfastError):
 
 
 class DamagedCheckpointError(RecoveryRefusedError):
-    """A checkpoint's bytes are not what was written."""
+    """A checkpoint is not what was written, or not what its name says."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"{path}: {reason}")
 
 
 class DirectoryInUseError(HoldfastError):

@@ -79,15 +79,18 @@ def test_status_follows_what_is_saved(manager: CheckpointManager) -> None:
 
 
 def test_loading_takes_the_newest_good_one(manager: CheckpointManager, directory: Path) -> None:
-    """A damaged newest checkpoint is named in the journal; the one before it is used."""
+    """A damaged newest checkpoint is moved aside with the reason; the one before it is used."""
     for epoch in (1, 2, 3):
         save(manager, epoch)
     flip(directory / f"{NAME}_finetune_epoch3.pth")
 
     assert manager.load_backbone_checkpoint(NAME)["epoch"] == 2
-    (noted,) = [r for r in Journal(directory).read() if r["event"] == "checkpoint_damaged"]
-    assert noted["job"] == NAME
-    assert f"{NAME}_finetune_epoch3.pth" in noted["reason"]
+    (noted,) = [r for r in Journal(directory).read() if r["event"] == "file_set_aside"]
+    assert noted["file"] == f"{NAME}_finetune_epoch3.pth"
+    assert not (directory / noted["file"]).exists()
+    assert (directory / "damaged" / noted["file"]).exists()
+    reason = (directory / "damaged" / f"{noted['file']}.reason.txt").read_text()
+    assert reason == f"{noted['reason']}\n"
 
 
 def test_loading_one_stage_or_one_epoch(manager: CheckpointManager, directory: Path) -> None:
@@ -109,9 +112,9 @@ def test_loading_one_stage_or_one_epoch(manager: CheckpointManager, directory: P
     assert place(stage="finetune", epoch=39) is None
     assert place(epoch=16) is None
     truncate(directory / f"{NAME}_head_epoch40.pth")
-    assert place(stage="head") == ("head", 39, 0)
     with pytest.raises(DamagedCheckpointError, match="head_epoch40"):
         place(stage="head", epoch=40)
+    assert place(stage="head") == ("head", 39, 0)
 
 
 def test_saving_one_position_again_replaces_it(manager: CheckpointManager, directory: Path) -> None:

@@ -144,8 +144,8 @@ def test_damaged_weights_file_is_named_and_not_taken_up(
     manager.save_pipeline_state({})
     assert manager.get_completed_backbones() == []
     assert manager.get_next_backbone_to_train() == NAME
-    (noted,) = [r for r in Journal(directory).read() if r["event"] == "checkpoint_damaged"]
-    assert f"{NAME}_best.pth" in noted["reason"]
+    (noted,) = [r for r in Journal(directory).read() if r["event"] == "file_set_aside"]
+    assert noted["file"] == f"{NAME}_best.pth"
 
 
 def test_anothers_weights_file_completes_nothing(open_manager: Open, directory: Path) -> None:
@@ -158,7 +158,7 @@ def test_anothers_weights_file_completes_nothing(open_manager: Open, directory: 
     manager = open_manager()
     manager.save_pipeline_state({})
     assert manager.get_completed_backbones() == [NAME]
-    (noted,) = [r for r in Journal(directory).read() if r["event"] == "checkpoint_damaged"]
+    (noted,) = [r for r in Journal(directory).read() if r["event"] == "file_set_aside"]
     assert f"holds {NAME}, not what its name says" in noted["reason"]
 
 

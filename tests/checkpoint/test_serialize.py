@@ -14,7 +14,7 @@ import torch
 from holdfast.checkpoint import CheckpointManager, read_pth
 from holdfast.checkpoint.serialize import write_pth
 from holdfast.errors import DamagedCheckpointError, StorageError
-from holdfast.rundir import damage, is_committed
+from holdfast.rundir import damage
 from tests.checkpoint.conftest import Trained
 from tests.checkpoint.injury import empty, flip, same, truncate, zero
 from tests.storage.disk import mounted
@@ -94,16 +94,16 @@ def test_every_bit_of_a_records_description_is_covered(path: Path) -> None:
         path.write_bytes(data)
     flip(path, external_attributes, 0x10)
     assert damage(path) == f"record {tensor} is not what was written"
-    assert not is_committed(path)
+    assert damage(path)
 
 
 @pytest.mark.parametrize("injury", [empty, flip, truncate, zero, Path.unlink])
 def test_damaged_file_is_not_committed(injury: Callable[[Path], None], path: Path) -> None:
     """The one predicate sees the damage, reading refuses it by name, and nothing else happens."""
-    assert is_committed(path)
+    assert damage(path) is None
     injury(path)
 
-    assert not is_committed(path)
+    assert damage(path)
     with pytest.raises(DamagedCheckpointError, match=f"^{path}: "):
         read_pth(path)
 

@@ -9,7 +9,7 @@ import torch
 
 from holdfast.checkpoint import CheckpointStore, make_record
 from holdfast.checkpoint.serialize import write_pth
-from holdfast.errors import DamagedCheckpointError, RecoveryRefusedError
+from holdfast.errors import DamagedCheckpointError
 from holdfast.rundir import CheckpointFile, JobName, Position, checkpoint_path
 from tests.checkpoint.injury import empty, flip, truncate, zero
 
@@ -118,19 +118,35 @@ def test_checkpoint_without_its_keys_is_refused(store: CheckpointStore) -> None:
     path = checkpoint_path(store.directory, JOB, Position("head", 1))
     write_pth(path, record)
 
-    with pytest.raises(DamagedCheckpointError, match="lacks optimizer_state, running"):
+    with pytest.raises(DamagedCheckpointError, match="lacks optimizer_state, run_id, running"):
         store.load(CheckpointFile(path, JOB, Position("head", 1)))
 
 
-def test_newer_format_is_refused_not_stepped_over(store: CheckpointStore) -> None:
-    """What a newer Holdfast wrote is not damaged: going on from an older one would lose it."""
+def test_newer_format_is_named_and_stepped_over(store: CheckpointStore) -> None:
+    """What a newer Holdfast wrote is told with the way out; an older good one is used."""
     save(store, Position("head", 1))
     record = make_record(JOB, Position("head", 2), model={})
     write_pth(
         checkpoint_path(store.directory, JOB, Position("head", 2)), {**record, "format_version": 99}
     )
-    with pytest.raises(RecoveryRefusedError, match=r"newer Holdfast .*pip install -U holdfast"):
-        newest(store)
+    told: list[str] = []
+    found = store.newest(JOB, lambda _, reason: told.append(reason))
+    assert found is not None and found["epoch"] == 1
+    assert "newer Holdfast" in told[0] and "pip install -U holdfast" in told[0]
+
+
+def test_checkpoint_of_another_run_is_stepped_over(store: CheckpointStore) -> None:
+    """The same job at the same position, but copied from elsewhere, is not believed."""
+    save(store, Position("head", 1))
+    theirs = CheckpointStore(store.directory, run_id="another")
+    save(theirs, Position("head", 2))
+    store.run_id = "ours"
+    save(store, Position("head", 1))
+
+    told: list[str] = []
+    found = store.newest(JOB, lambda _, reason: told.append(reason))
+    assert found is not None and found["epoch"] == 1
+    assert told == ["is another run's"]
 
 
 def test_prune_keeps_the_newest_of_one_job(store: CheckpointStore) -> None:
@@ -166,17 +182,3 @@ def test_prune_of_zero_removes_nothing(store: CheckpointStore) -> None:
         save(store, Position("head", epoch))
     store.prune(JOB, 0)
     assert epochs(store) == [3, 2, 1]
-
-
-def test_verify_names_every_file(store: CheckpointStore) -> None:
-    """Each .pth is looked at, results included, and told good or what is wrong with it."""
-    good = save(store, Position("head", 1))
-    bad = save(store, Position("head", 2))
-    best = store.save_best(JOB, make_record(JOB, Position("head", 2), model={}))
-    truncate(bad)
-
-    assert dict(store.verify()) == {
-        good: None,
-        best: None,
-        bad: f"{bad}: truncated, or not a checkpoint",
-    }

@@ -49,13 +49,13 @@ def test_full_disk_leaves_the_old_file(disk: Path) -> None:
 def test_journal_survives_a_full_disk(disk: Path) -> None:
     """A record torn by a full disk is refused aloud, and does not spoil the next one."""
     journal = Journal(disk)
-    journal.append("epoch", job="A", epoch=1)
+    journal.append("note", job="A", epoch=1)
     ballast = fill(disk, leave=1)
     with pytest.raises(StorageError, match=FULL):
-        journal.append("epoch", job="A", epoch=2, note="n" * 3 * PAGE)
+        journal.append("note", job="A", epoch=2, note="n" * 3 * PAGE)
     assert journal.path.stat().st_size >= PAGE, "nothing was torn: the test tests nothing"
     ballast.unlink()
-    journal.append("epoch", job="A", epoch=3)
+    journal.append("note", job="A", epoch=3)
 
     assert [record["epoch"] for record in journal.read()] == [1, 3]
 
@@ -82,7 +82,7 @@ def test_read_only_disk_is_a_storage_error(disk: Path) -> None:
     write_atomically(target, b"old")
     writers = [
         lambda: write_atomically(target, b"new"),
-        lambda: Journal(disk).append("epoch"),
+        lambda: Journal(disk).append("note"),
         lambda: make_directory(disk / "run"),
         lambda: DirectoryLock(disk / ".lock").acquire(),
     ]

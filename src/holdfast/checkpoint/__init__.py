@@ -3,7 +3,8 @@
 from holdfast.checkpoint.ledger import Ledger
 from holdfast.checkpoint.manager import CheckpointManager
 from holdfast.checkpoint.record import CheckpointRecord, make_record, weights_only
-from holdfast.checkpoint.results import adopt_results, complete_job, lost_weights
+from holdfast.checkpoint.repair import lost_weights, move_aside, repair
+from holdfast.checkpoint.results import complete_job
 from holdfast.checkpoint.serialize import read_pth
 from holdfast.checkpoint.store import CheckpointStore
 
@@ -12,10 +13,11 @@ __all__ = [
     "CheckpointRecord",
     "CheckpointStore",
     "Ledger",
-    "adopt_results",
     "complete_job",
     "lost_weights",
     "make_record",
+    "move_aside",
     "read_pth",
+    "repair",
     "weights_only",
 ]

@@ -1,12 +1,19 @@
 """The one writer of what a run knows: journal, recovery state, status text, in that order."""
 
+import uuid
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from holdfast.rundir import (
     DEFAULT_STAGES,
+    JOURNAL,
+    KFOLD_PROGRESS,
     LOCK,
+    RECOVERY_STATE,
     STATUS_TEXT,
+    HistoryRow,
     JobName,
     Journal,
     Position,
@@ -14,14 +21,26 @@ from holdfast.rundir import (
     RecoveryState,
     Result,
     forget,
+    kept,
     list_all_checkpoints,
     list_results,
     load_state,
+    peek,
+    pth_reports,
+    read_sources,
     save_state,
+    set_aside,
+    set_aside_copy,
     stamped,
 )
 from holdfast.status import render_text, summarise
-from holdfast.storage import DirectoryLock, remove, remove_temporaries, write_atomically
+from holdfast.storage import (
+    DirectoryLock,
+    remove,
+    remove_temporaries,
+    settle_directory,
+    write_atomically,
+)
 
 
 class Ledger:
@@ -37,6 +56,8 @@ class Ledger:
         self.journal = Journal(directory)
         self.holding = False
         """Whether this is the directory's writer."""
+        self.mended: dict[str, str] = {}
+        """What `hold` found damaged and rebuilt, by file name, with the reason."""
         self._default_backbones = default_backbones or []
         self._lock = DirectoryLock(directory / LOCK)
 
@@ -51,7 +72,9 @@ class Ledger:
         newly = self._lock.acquire()
         self.holding = True
         if newly:  # otherwise what is half-written is another ledger's of this process
+            settle_directory(self.directory)
             remove_temporaries(self.directory)
+            self._mend()
             self._finish_reset()
 
     def close(self) -> None:
@@ -69,6 +92,33 @@ class Ledger:
     def stages(self) -> tuple[str, ...]:
         """The order of a job's stages in this run."""
         return tuple(self.state.run.get("stages", DEFAULT_STAGES))
+
+    @property
+    def run_id(self) -> str:
+        """What the run's checkpoints carry; empty while it has none."""
+        return self.state.run_id
+
+    def identify(self) -> None:
+        """Give the run its id, that of its checkpoints where everything else has lost it."""
+        self.hold()
+        state = self.state
+        if not state.run_id:
+            state.run_id = self._id_of_checkpoints() or uuid.uuid4().hex
+            self.journal.append("run_identified", run_id=state.run_id)
+            self.publish(state)
+
+    def agree_on_epochs(self, job: JobName, history: list[HistoryRow]) -> None:
+        """Make the journal's epochs of a job those of its history: no more, no fewer."""
+        self.hold()
+        shaped = [row for row in history if {"stage", "epoch"} <= row.keys()]
+        trained = {(row["stage"], row["epoch"]) for row in shaped}
+        mine = [r for r in self.journal.read() if _is_epoch_of(r, job)]
+        known = {(r["stage"], r["epoch"]) for r in mine}
+        missing = [row for row in shaped if (row["stage"], row["epoch"]) not in known]
+        self.journal.rewrite(
+            lambda r: not _is_epoch_of(r, job) or (r["stage"], r["epoch"]) in trained,
+            [stamped("epoch", job=str(job), **row) for row in missing],
+        )
 
     def plan(self, run: dict[str, Any], backbones: list[str], folds: dict[str, int]) -> None:
         """Record what the run is and what it is to train."""
@@ -138,6 +188,31 @@ class Ledger:
         status = summarise(self.directory, state, self.journal.read(), self._default_backbones)
         write_atomically(self.directory / STATUS_TEXT, render_text(status).encode())
 
+    def _mend(self) -> None:
+        """Set damaged state files aside, and write anew what is damaged, torn or missing."""
+        found = read_sources(self.directory)
+        state = load_state(self.directory)
+        if state is None:
+            return
+        self.mended = dict(found.faults)
+        for name in (RECOVERY_STATE, KFOLD_PROGRESS):
+            if name in found.faults:
+                set_aside(self.directory / name, found.faults[name])
+        if JOURNAL in found.faults:
+            set_aside_copy(self.journal.path, found.faults[JOURNAL])
+        if JOURNAL in found.faults or not self.journal.path.exists():
+            self.journal.write_anew([*found.journal, kept(state)])
+        elif found.torn:
+            self.journal.write_anew(found.journal)
+        if found.main is None or found.kfold is None:
+            self.publish(state)
+
+    def _id_of_checkpoints(self) -> str:
+        """Return the run id that most of the good checkpoints carry."""
+        good = [report for report in pth_reports(self.directory) if not report.fault]
+        ids = Counter(peek(self.directory / report.name)["run_id"] for report in good)
+        return ids.most_common(1)[0][0] if ids else ""
+
     def _finish_reset(self) -> None:
         """Carry out a reset that is the journal's last word; a crash inside one ends here."""
         last = self.journal.read()[-1:]
@@ -161,6 +236,10 @@ def _at(state: RecoveryState, job: JobName, position: Position) -> RecoveryState
     state.current_job = job
     state.current_stage, state.current_epoch = position.stage, position.epoch
     return state
+
+
+def _is_epoch_of(record: Mapping[str, Any], job: JobName) -> bool:
+    return record.get("event") == "epoch" and record.get("job") == str(job)
 
 
 def _concerns(record: Record, backbone: str | None) -> bool:

@@ -1,5 +1,6 @@
 """CheckpointManager: the machinery under the guide's names."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 from holdfast.checkpoint.ledger import Ledger
 from holdfast.checkpoint.plain import plain
 from holdfast.checkpoint.record import CheckpointRecord, make_record, weights_only
-from holdfast.checkpoint.results import adopt_results, complete_job, guide_result
+from holdfast.checkpoint.repair import move_aside, repair
+from holdfast.checkpoint.results import complete_job, guide_result
 from holdfast.checkpoint.store import CheckpointStore
 from holdfast.config import BACKBONES
 from holdfast.errors import DirectoryInUseError, UsageError
@@ -19,9 +21,10 @@ from holdfast.rundir import (
     Result,
     check_backbone_name,
 )
-from holdfast.status import read_status
+from holdfast.status import read_status, verify
 
 PipelineState = dict[str, Any]
+_log = logging.getLogger("holdfast")
 
 
 class CheckpointManager:
@@ -220,6 +223,14 @@ class CheckpointManager:
         """Forget one backbone, or the whole run, and remove its checkpoints."""
         self._writable().reset(backbone_name)
 
+    def verify(self) -> dict[str, Any]:
+        """Read and verify every file; return what ``holdfast verify --json`` prints.
+
+        Keys: directory, good, files (a dict of name, kind and fault for each) and start (the
+        jobs that are complete, that resume, and whose weights are made again).
+        """
+        return verify(self.checkpoint_dir, self._backbones).to_json()
+
     def close(self) -> None:
         """Stop being the directory's writer."""
         self._ledger.close()
@@ -227,6 +238,7 @@ class CheckpointManager:
     @property
     def _store(self) -> CheckpointStore:
         self._files.stages = self._ledger.stages  # as another manager may have recorded them
+        self._files.run_id = self._ledger.run_id
         return self._files
 
     def _complete(self, job: JobName, results: Mapping[str, Any]) -> None:
@@ -238,13 +250,13 @@ class CheckpointManager:
 
     def _writable(self) -> Ledger:
         if not self._ledger.holding:
-            self._ledger.hold()
-            adopt_results(self._ledger, self._store)
+            repair(self._ledger, _log.warning)
+        self._ledger.identify()  # a reset may have taken it
         return self._ledger
 
     def _note_damage(self, file: CheckpointFile, reason: str) -> None:
         if self._ledger.holding:
-            self._ledger.journal.append("checkpoint_damaged", job=str(file.job), reason=reason)
+            move_aside(self._ledger, file.path, reason, _log.warning)
 
 
 def _device_of(state_dict: Mapping[str, Any]) -> str:

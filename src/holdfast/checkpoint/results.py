@@ -1,16 +1,13 @@
 """A completed job's result: kept inside its weights file, shown under the guide's keys."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from holdfast.checkpoint.ledger import Ledger
 from holdfast.checkpoint.plain import plain
 from holdfast.checkpoint.record import CheckpointRecord
-from holdfast.checkpoint.serialize import read_pth
 from holdfast.checkpoint.store import CheckpointStore
-from holdfast.errors import DamagedCheckpointError
-from holdfast.rundir import JobName, Result, best_path, list_results, looks_whole
+from holdfast.rundir import JobName, Result, best_path
 
 _FINAL = {"final_accuracy": "accuracy", "final_loss": "loss"}
 
@@ -33,36 +30,6 @@ def complete_job(
         store.save_best(job, {**record, "result": done})
     ledger.completed(job, done, seconds, weights=best_path(store.directory, job).exists())
     return done
-
-
-def lost_weights(ledger: Ledger, store: CheckpointStore) -> set[JobName]:
-    """Return the completed jobs whose weights file was written and is gone or cut short."""
-    records = [r for r in ledger.journal.read() if r["event"] == "job_completed"]
-    written = {JobName.parse(r["job"]) for r in records if r.get("weights")}
-    kept = written & ledger.state.results.keys()
-    return {job for job in kept if not looks_whole(best_path(store.directory, job))}
-
-
-def adopt_results(ledger: Ledger, store: CheckpointStore) -> None:
-    """Take up what a crash left between a weights file and the recovery state."""
-    for job, path in list_results(store.directory):
-        if job in ledger.state.results:
-            continue
-        try:
-            record = _result_record(job, path)
-        except DamagedCheckpointError as error:
-            ledger.journal.append("checkpoint_damaged", job=str(job), reason=str(error))
-            continue
-        if "result" in record:
-            ledger.completed(job, record["result"], record.get("seconds", 0.0))
-
-
-def _result_record(job: JobName, path: Path) -> CheckpointRecord:
-    record = read_pth(path)
-    held = JobName(record.get("backbone_name", ""), record.get("fold"))
-    if held != job:
-        raise DamagedCheckpointError(f"{path}: holds {held}, not what its name says")
-    return record
 
 
 def guide_result(result: Mapping[str, Any]) -> Result:

@@ -43,15 +43,15 @@ def read_pth(path: Path) -> dict[str, Any]:
         DamagedCheckpointError: the bytes are not what was written, or they hold more than data.
     """
     if reason := damage(path):
-        raise DamagedCheckpointError(f"{path}: {reason}")
+        raise DamagedCheckpointError(path, reason)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except _REFUSALS as error:
         if "allocate memory" in str(error):
             raise  # the machine is short of memory; the file is good
-        raise DamagedCheckpointError(f"{path}: not a plain file of tensors") from error
+        raise DamagedCheckpointError(path, "not a plain file of tensors") from error
     if not isinstance(loaded, dict):
-        raise DamagedCheckpointError(f"{path}: holds no checkpoint")
+        raise DamagedCheckpointError(path, "holds no checkpoint")
     return loaded
 
 

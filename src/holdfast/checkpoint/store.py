@@ -1,9 +1,9 @@
 """The ``.pth`` files of a checkpoint directory: save, find the newest good one, prune."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from holdfast.checkpoint.record import CheckpointRecord, check_record
+from holdfast.checkpoint.record import CheckpointRecord
 from holdfast.checkpoint.retention import Generation, keep
 from holdfast.checkpoint.serialize import read_pth, write_pth
 from holdfast.errors import DamagedCheckpointError
@@ -14,24 +14,32 @@ from holdfast.rundir import (
     Position,
     best_path,
     checkpoint_path,
-    is_committed,
+    fault,
     list_checkpoints,
+    mismatch,
 )
 from holdfast.storage import remove
 
 
 class CheckpointStore:
-    """The checkpoints of one directory; ``stages`` gives the order of a job's stages."""
+    """The checkpoints of one directory.
 
-    def __init__(self, directory: Path, stages: Sequence[str] = DEFAULT_STAGES) -> None:
+    ``stages`` gives the order of a job's stages; ``run_id`` is what its checkpoints carry, empty
+    where the run is not known.
+    """
+
+    def __init__(
+        self, directory: Path, stages: Sequence[str] = DEFAULT_STAGES, run_id: str = ""
+    ) -> None:
         self.directory = directory
         self.stages = tuple(stages)
+        self.run_id = run_id
         self._verified: dict[Path, tuple[int, int]] = {}
 
     def save(self, job: JobName, position: Position, record: CheckpointRecord) -> Path:
         """Commit one checkpoint; when this returns it survives a power cut."""
         path = checkpoint_path(self.directory, job, position)
-        write_pth(path, record)
+        write_pth(path, {**record, "run_id": self.run_id})
         self._verified[path] = _stamp(path)
         return path
 
@@ -44,7 +52,10 @@ class CheckpointStore:
 
     def load(self, file: CheckpointFile) -> CheckpointRecord:
         """Read one checkpoint, verified; DamagedCheckpointError says what is wrong with it."""
-        return check_record(read_pth(file.path), file)
+        record = read_pth(file.path)
+        if reason := mismatch(record, file.job, file.position, self.run_id):
+            raise DamagedCheckpointError(file.path, reason)
+        return record
 
     def newest(
         self,
@@ -59,7 +70,7 @@ class CheckpointStore:
             try:
                 return self.load(file)
             except DamagedCheckpointError as error:
-                on_damage(file, str(error))
+                on_damage(file, error.reason)
         return None
 
     def prune(self, job: JobName, latest: int) -> None:
@@ -80,18 +91,8 @@ class CheckpointStore:
     def save_best(self, job: JobName, record: CheckpointRecord) -> Path:
         """Commit the file with a completed job's weights and result."""
         path = best_path(self.directory, job)
-        write_pth(path, record)
+        write_pth(path, {**record, "run_id": self.run_id})
         return path
-
-    def verify(self) -> Iterator[tuple[Path, str | None]]:
-        """Yield every ``.pth`` with what is wrong with it, None when it is good."""
-        for path in sorted(self.directory.glob("*.pth")):
-            try:
-                read_pth(path)
-            except DamagedCheckpointError as error:
-                yield path, str(error)
-            else:
-                yield path, None
 
     def _rank(self, position: Position) -> tuple[int, int, int]:
         return self.stages.index(position.stage), position.epoch, position.step
@@ -101,7 +102,7 @@ class CheckpointStore:
         stamp = _stamp(path)
         if self._verified.get(path) == stamp:
             return True
-        if good := is_committed(path):
+        if good := fault(path, self.run_id) is None:
             self._verified[path] = stamp
         return good
 

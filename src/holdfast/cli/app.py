@@ -87,6 +87,26 @@ def status(
 
 @app.command()
 @reports_faults
+def verify(
+    checkpoint_dir: Directory = _DEFAULT_DIRECTORY,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Move damaged files aside and rebuild, as a start does."),
+    ] = False,
+) -> None:
+    """Read every file of a run, say which are damaged and what a start would continue.
+
+    Exit code 0 when all are good, 3 when damage is found (and not repaired). Without --repair
+    it changes nothing, works while training runs, and without torch.
+    """
+    from holdfast.cli.verify import verify_run
+
+    raise typer.Exit(verify_run(checkpoint_dir, as_json=as_json, repair=repair))
+
+
+@app.command()
+@reports_faults
 def backbones() -> None:
     """List the backbones: what each is, its paper, its parameters."""
     from holdfast.cli.backbones import list_backbones

@@ -8,9 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from holdfast.cli.display import PlainDisplay, RichDisplay, TerminalDisplay
+from holdfast.cli.verify import verify_run
 from holdfast.config import resolve
-from holdfast.errors import EXIT_COMPLETE, RecoveryRefusedError
-from holdfast.status import read_status, resume_lines
 
 
 def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
@@ -33,25 +32,5 @@ def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
 
 
 def verify_recovery_of(flags: Mapping[str, Any], file: Path | None) -> int:
-    """Verify each checkpoint and tell what a start would continue; train nothing.
-
-    Raises:
-        RecoveryRefusedError: a file is damaged.
-    """
-    from holdfast.pipeline import verify_series
-
-    config = resolve(flags, file)
-    directory = Path(config.checkpoint_dir)
-    console = Console(highlight=False, soft_wrap=True)
-    for line in resume_lines(read_status(directory, list(config.backbones))):
-        console.print(line)
-    checked = verify_series(directory)
-    damaged = [reason for _, reason in checked if reason]
-    for reason in damaged:
-        console.print(f"✗ {reason}")
-    console.print(f"✓ Verified: {len(checked) - len(damaged)} of {len(checked)} files are good")
-    if damaged:
-        raise RecoveryRefusedError(
-            f"{directory}: {len(damaged)} of {len(checked)} files damaged; a start steps over them"
-        )
-    return EXIT_COMPLETE
+    """Do what ``holdfast verify`` does, in the directory that these settings name."""
+    return verify_run(Path(resolve(flags, file).checkpoint_dir))

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.data.decode import DECODE_VERSION, quiet_pillow
-from holdfast.data.record import read_record, write_record
 from holdfast.data.shard import Pixels, Shard, ShardRecord, plan_shards
 from holdfast.data.source import Source
 from holdfast.errors import DataError, StorageError
 from holdfast.storage import make_directory, remove, remove_empty_directory, remove_temporaries
+from holdfast.storage.json_record import read_record, write_record
 
 _INDEX = "index.json"
 _CACHE_NAME = re.compile(r"[0-9a-f]{16}")

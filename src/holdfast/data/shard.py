@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.data.decode import BadImage, square
-from holdfast.data.record import read_record, write_record
 from holdfast.data.source import Source
 from holdfast.storage import atomic_writer
+from holdfast.storage.json_record import read_record, write_record
 
 Pixels: TypeAlias = NDArray[np.uint8]
 

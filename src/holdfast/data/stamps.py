@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from holdfast.data.record import read_record, write_record
+from holdfast.storage.json_record import read_record, write_record
 
 UNREADABLE = "unreadable"
 """Stands for the hash of a file that cannot be read."""

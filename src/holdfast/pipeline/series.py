@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from holdfast.checkpoint import CheckpointStore
 from holdfast.config import FREE_TO_CHANGE, RunConfig
 from holdfast.errors import (
     EXIT_COMPLETE,
@@ -113,11 +112,3 @@ def _train_pending(
     state = run.ledger.state
     unfinished = [job for job in asked if job not in state.results or job in state.failed]
     return EXIT_JOB_FAILED if unfinished else EXIT_COMPLETE
-
-
-def verify_series(directory: Path) -> list[tuple[Path, str | None]]:
-    """Check every checkpoint of a directory; nothing is changed.
-
-    Returns each ``.pth`` with what is wrong with it, None where it is good.
-    """
-    return list(CheckpointStore(directory).verify())

@@ -5,16 +5,61 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from holdfast.rundir.layout import JOURNAL
-from holdfast.storage import append_durably, write_atomically
+from holdfast.rundir.shapes import is_shaped
+from holdfast.storage import append_durably, storage_errors, write_atomically
 
 Record = dict[str, Any]
 
+_FIELDS = {  # what a record must have for `load_state` to build on it
+    "epoch": ("job", "stage", "epoch"),
+    "job_completed": ("job", "result"),
+    "job_failed": ("job", "error"),
+    "job_resumed": ("job", "stage", "epoch", "step"),
+    "job_started": ("job",),
+    "pipeline_state": ("extra",),
+    "reset": ("backbone",),
+    "run_identified": ("run_id",),
+    "run_planned": ("run", "backbones", "folds"),
+    "state_kept": ("main", "kfold"),
+}
+
 _LINE = re.compile(rb'(?P<body>\{.*), "crc32": (?P<crc>\d+)\}')
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """The lines of a journal, None for a damaged one, and whether a crash has torn the last."""
+
+    lines: list[Record | None]
+    torn: bool
+
+    @property
+    def records(self) -> list[Record]:
+        """Every record."""
+        return [record for record in self.lines if record is not None]
+
+    @property
+    def records_after_damage(self) -> list[Record]:
+        """The records that follow the last torn or damaged line; all, if there is none."""
+        if self.torn:
+            return []
+        tail = itertools.takewhile(lambda record: record is not None, reversed(self.lines))
+        return [record for record in tail if record is not None][::-1]
+
+    @property
+    def fault(self) -> str | None:
+        """What is damaged; a last line torn by a crash is expected and no damage."""
+        bad = [str(number) for number, record in enumerate(self.lines, 1) if record is None]
+        if not bad:
+            return None
+        shown = ", ".join(bad[:5]) + (" and others" if len(bad) > 5 else "")
+        return f"line {shown} of {len(self.lines)} is not what was written"
 
 
 class Journal:
@@ -29,12 +74,19 @@ class Journal:
 
     def read(self) -> list[Record]:
         """Return every whole record; a line torn by a crash, or damaged since, is not one."""
-        return [record for record in self._parsed() if record is not None]
+        return self.parse().records
 
-    def read_after_damage(self) -> list[Record]:
-        """Return the records that follow the last torn or damaged line; all, if there is none."""
-        tail = itertools.takewhile(lambda record: record is not None, reversed(self._parsed()))
-        return [record for record in tail if record is not None][::-1]
+    def parse(self) -> "Parsed":
+        """Read the file once, and judge every line of it."""
+        with storage_errors(self.path):
+            data = self.path.read_bytes() if self.path.exists() else b""
+        lines = [_parse(line) for line in data.splitlines()]
+        torn = bool(lines) and lines[-1] is None and not data.endswith(b"\n")
+        return Parsed(lines[:-1] if torn else lines, torn)
+
+    def write_anew(self, records: Iterable[Record]) -> None:
+        """Let the journal consist of these records."""
+        write_atomically(self.path, b"".join(_line(record) for record in records))
 
     def rewrite(self, keep: Callable[[Record], bool], add: Iterable[Record] = ()) -> None:
         """Drop the records that ``keep`` refuses and add others; untouched if nothing changes."""
@@ -42,16 +94,11 @@ class Journal:
         kept = [record for record in records if keep(record)]
         added = list(add)
         if added or len(kept) != len(records):
-            write_atomically(self.path, b"".join(_line(record) for record in kept + added))
+            self.write_anew(kept + added)
 
     def has(self, event: str) -> bool:
         """Tell whether there is a record of one kind."""
         return any(record["event"] == event for record in self.read())
-
-    def _parsed(self) -> list[Record | None]:
-        if not self.path.exists():
-            return []
-        return [_parse(line) for line in self.path.read_bytes().splitlines()]
 
     def _newline_if_torn(self) -> bytes:
         if not self.path.exists() or self.path.stat().st_size == 0:
@@ -73,7 +120,11 @@ def _line(record: Record) -> bytes:
 
 def _parse(line: bytes) -> Record | None:
     match = _LINE.fullmatch(line)
-    if match is None or zlib.crc32(match["body"]) != int(match["crc"]):
+    if match is None or zlib.crc32(match["body"]) != int(match["crc"][:12]):
         return None
-    record: Record = json.loads(match["body"] + b"}")
-    return record
+    try:
+        record: Record = json.loads(match["body"] + b"}")
+    except (ValueError, RecursionError):
+        return None
+    required = ("time", "event", *_FIELDS.get(str(record.get("event")), ()))
+    return record if is_shaped(record, required) else None

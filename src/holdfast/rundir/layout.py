@@ -12,6 +12,7 @@ STATUS_TEXT = "recovery_status.txt"
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"
 IMAGE_CACHE = "image_cache"
+DAMAGED = "damaged"
 
 DEFAULT_STAGES = ("head", "finetune")
 
@@ -104,14 +105,18 @@ def list_checkpoints(directory: Path, job: JobName) -> list[CheckpointFile]:
     return [file for file in parsed if file is not None and file.job == job]
 
 
+def parse_result(path: Path) -> JobName | None:
+    """Read the job off the name of a ``…_best.pth``; None where the name is not one's."""
+    match = _BEST.fullmatch(path.name)
+    if match is None:
+        return None
+    return JobName(match["backbone"], int(match["fold"]) if match["fold"] else None)
+
+
 def list_results(directory: Path) -> list[tuple[JobName, Path]]:
     """Return every ``…_best.pth`` with the job it is named for."""
-    found = []
-    for path in sorted(directory.glob("*_best.pth")):
-        if match := _BEST.fullmatch(path.name):
-            fold = int(match["fold"]) if match["fold"] else None
-            found.append((JobName(match["backbone"], fold), path))
-    return found
+    parsed = ((parse_result(path), path) for path in sorted(directory.glob("*_best.pth")))
+    return [(job, path) for job, path in parsed if job is not None]
 
 
 def list_all_checkpoints(directory: Path) -> list[CheckpointFile]:
@@ -120,13 +125,23 @@ def list_all_checkpoints(directory: Path) -> list[CheckpointFile]:
     return [file for file in parsed if file is not None]
 
 
+def is_backbone_name(name: str) -> bool:
+    """Tell whether the checkpoints of a backbone of this name can be told apart by their names."""
+    return bool(_BACKBONE.fullmatch(name)) and not _RESERVED.search(name)
+
+
+def is_stage_name(name: str) -> bool:
+    """Tell whether a stage's name can stand in a checkpoint's name."""
+    return bool(_STAGE.fullmatch(name))
+
+
 def check_backbone_name(name: str) -> str:
-    """Return ``name`` if its checkpoints can be told apart by their names.
+    """Return ``name`` if it can be a backbone's.
 
     Raises:
         UsageError: it holds a character or an ending that the file names use themselves.
     """
-    if not _BACKBONE.fullmatch(name) or _RESERVED.search(name):
+    if not is_backbone_name(name):
         raise UsageError(
             f"backbone name {name!r}: use letters, digits, '.', '+', '-' and single '_', and no "
             "part such as _fold2, _epoch3 or _best, which checkpoint files use"
@@ -135,7 +150,7 @@ def check_backbone_name(name: str) -> str:
 
 
 def check_stage_name(name: str) -> str:
-    """Return ``name`` if it can stand in a checkpoint's name; raises UsageError otherwise."""
-    if not _STAGE.fullmatch(name):
+    """Return ``name`` if it can be a stage's; raises UsageError otherwise."""
+    if not is_stage_name(name):
         raise UsageError(f"stage name {name!r}: use letters and digits only, a letter first")
     return name

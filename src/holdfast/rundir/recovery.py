@@ -5,13 +5,12 @@ the state is read off the journal instead; the files are the fast way, never the
 """
 
 import json
-import zlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from holdfast.rundir.journal import Journal, Record
+from holdfast.rundir.journal import Record, stamped
 from holdfast.rundir.layout import (
     KFOLD_PROGRESS,
     RECOVERY_STATE,
@@ -19,13 +18,11 @@ from holdfast.rundir.layout import (
     JobName,
     list_all_checkpoints,
 )
+from holdfast.rundir.record import FORMAT_VERSION
+from holdfast.rundir.sources import MAIN_FIELDS, facts_crc, read_sources
 from holdfast.storage import write_atomically
 
-FORMAT_VERSION = 1
 Result = dict[str, Any]
-
-_OURS = {"format_version", "backbones", "failed", "run", "current_fold", "timestamp", "crc32"}
-_GUIDE = {"completed_backbones", "current_backbone", "current_stage", "current_epoch", "results"}
 
 
 @dataclass
@@ -45,14 +42,18 @@ class RecoveryState:
     current_epoch: int | None = None
     run: dict[str, Any] = field(default_factory=dict)
     """What the run is: config, classes, data digest, versions."""
+    run_id: str = ""
+    """What its checkpoints carry, so that those of another run are told apart."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Keys a user added through `CheckpointManager.save_pipeline_state`."""
     timestamp: str = ""
 
     @property
     def completed_backbones(self) -> list[str]:
-        """Backbones whose full-split job is complete, in the order of completion."""
-        return [job.backbone for job in self.results if job.fold is None]
+        """Backbones whose full-split job is complete, in the order of training."""
+        done = [job.backbone for job in self.results if job.fold is None]
+        rank = {name: index for index, name in enumerate(self.backbones)}
+        return sorted(done, key=lambda name: rank.get(name, len(rank)))
 
     def jobs(self) -> list[JobName]:
         """Return every job of the run: the full split of each backbone, then the folds."""
@@ -69,15 +70,18 @@ def load_state(directory: Path) -> RecoveryState | None:
 
     Where a file and the journal disagree, the journal is the newer: it is written first. Its
     records are each followed by the files, so a damaged line is known to intact files.
+
+    Raises:
+        RecoveryRefusedError: a newer Holdfast wrote it.
     """
-    main, folds = _read(directory / RECOVERY_STATE), _read(directory / KFOLD_PROGRESS)
-    journal = Journal(directory)
-    records = journal.read_after_damage() if main and folds else journal.read()
-    state = _from_files(main or {}, folds or {})
+    found = read_sources(directory)
+    intact = found.main is not None and found.kfold is not None
+    records = found.journal_after_damage if intact else found.journal
+    state = _from_files(found.main or {}, found.kfold or {})
     _replay(state, records)
-    if main is None:
+    if found.main is None:
         _locate(state, directory)
-    begun = main or folds or records or state.current_job
+    begun = found.main or found.kfold or records or state.current_job
     return state if begun else None
 
 
@@ -102,6 +106,7 @@ def _main_file(state: RecoveryState) -> Record:
         "timestamp": state.timestamp,
         "backbones": state.backbones,
         "run": state.run,
+        "run_id": state.run_id,
     }
 
 
@@ -110,7 +115,12 @@ def _fold_file(state: RecoveryState) -> Record:
     for job, result in state.results.items():
         if job.fold is not None:
             completed.setdefault(job.backbone, {})[str(job.fold)] = result
-    return {"folds": state.folds, "completed": completed, "timestamp": state.timestamp}
+    return {
+        "folds": state.folds,
+        "completed": completed,
+        "timestamp": state.timestamp,
+        "run_id": state.run_id,
+    }
 
 
 def _from_files(main: Record, folds: Record) -> RecoveryState:
@@ -129,7 +139,8 @@ def _from_files(main: Record, folds: Record) -> RecoveryState:
         current_stage=main.get("current_stage"),
         current_epoch=main.get("current_epoch"),
         run=dict(main.get("run", {})),
-        extra={k: v for k, v in main.items() if k not in _OURS | _GUIDE},
+        run_id=main.get("run_id", ""),
+        extra={k: v for k, v in main.items() if k not in {*MAIN_FIELDS, "crc32"}},
         timestamp=(main or folds).get("timestamp", ""),
     )
 
@@ -138,6 +149,10 @@ def _replay(state: RecoveryState, journal: list[Record]) -> None:
     """Add to ``state`` what only the journal still knows."""
     for record in journal:
         match record.get("event"):
+            case "state_kept":
+                vars(state).update(vars(_from_files(record["main"], record["kfold"])))
+            case "run_identified":
+                state.run_id = record["run_id"]
             case "run_planned":
                 state.run, state.backbones = record["run"], record["backbones"]
                 state.folds = record["folds"]
@@ -182,24 +197,15 @@ def forget(state: RecoveryState, backbone: str | None) -> None:
         state.current_job = state.current_stage = state.current_epoch = None
     if backbone is None:
         state.run, state.backbones, state.folds, state.extra = {}, [], {}, {}
+        state.run_id = ""
 
 
-def _read(path: Path) -> Record | None:
-    try:
-        record = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None  # missing, torn or scrambled: the journal knows
-    good = isinstance(record, dict) and record.get("crc32") == _crc(record)
-    return record if good else None
+def kept(state: RecoveryState) -> Record:
+    """Return the journal's record of a whole state, for where its own lines are lost."""
+    return stamped("state_kept", main=_main_file(state), kfold=_fold_file(state))
 
 
 def _write(path: Path, record: Record) -> None:
     record["format_version"] = FORMAT_VERSION
-    whole = {**record, "crc32": _crc(record)}
+    whole = {**record, "crc32": facts_crc(record)}
     write_atomically(path, json.dumps(whole, indent=2).encode() + b"\n")
-
-
-def _crc(record: Record) -> int:
-    """Return the checksum of all that a file says of the run; the time of writing is not that."""
-    facts = {key: value for key, value in record.items() if key not in ("timestamp", "crc32")}
-    return zlib.crc32(json.dumps(facts).encode())

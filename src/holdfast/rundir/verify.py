@@ -1,4 +1,4 @@
-"""One meaning of "committed", for loading, listing and retention alike."""
+"""One meaning of "committed", for loading, listing, retention and verification alike."""
 
 import errno
 import struct
@@ -7,7 +7,9 @@ import zlib
 from pathlib import Path
 
 from holdfast.errors import StorageError
-from holdfast.rundir.layout import parse_checkpoint
+from holdfast.rundir.layout import parse_checkpoint, parse_result
+from holdfast.rundir.peek import peek
+from holdfast.rundir.record import mismatch
 
 _FOLDER = 0x10  # the bit that DOS sets for one
 _ANOTHER_TIME = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
@@ -61,6 +63,24 @@ def looks_whole(path: Path) -> bool:
         return False
 
 
-def is_committed(path: Path) -> bool:
-    """Tell whether a checkpoint stands complete under its final name and verifies."""
-    return parse_checkpoint(path) is not None and damage(path) is None
+def fault(path: Path, run_id: str = "") -> str | None:
+    """Say why a ``.pth`` is not the one that its name and its run promise; None where it is.
+
+    The one predicate: a file is *committed* when this finds no fault. Loading, retention and
+    ``holdfast verify`` all ask it; ``run_id`` is empty where the run is not known.
+
+    Raises:
+        StorageError: the file may be good, but this process may not open it.
+    """
+    if reason := damage(path):
+        return reason
+    file, job = parse_checkpoint(path), parse_result(path)
+    try:
+        record = peek(path)
+    except (ValueError, RecursionError, MemoryError) as error:
+        return f"not a plain file of tensors: {error or type(error).__name__}"
+    if job is not None:
+        return mismatch(record, job, None, run_id)
+    if file is not None:
+        return mismatch(record, file.job, file.position, run_id)
+    return "its name is not a checkpoint's"

@@ -13,6 +13,7 @@ from holdfast.status.snapshot import (
 )
 from holdfast.status.table import results_table
 from holdfast.status.text import describe, human_bytes, render_text, resume_lines
+from holdfast.status.verification import Verification, verification_lines, verify
 
 __all__ = [
     "COMPLETE",
@@ -21,6 +22,7 @@ __all__ = [
     "PENDING",
     "STARTED",
     "Status",
+    "Verification",
     "describe",
     "human_bytes",
     "read_status",
@@ -29,4 +31,6 @@ __all__ = [
     "resume_lines",
     "stage_epochs",
     "summarise",
+    "verification_lines",
+    "verify",
 ]

@@ -1,7 +1,7 @@
 """How a run stands, read from its files alone."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,12 +90,16 @@ def summarise(
     state: RecoveryState | None,
     journal: list[Record],
     default_backbones: list[str],
+    is_good: Callable[[Path], bool] = looks_whole,
 ) -> Status:
-    """Bring state, journal and the checkpoint files' names together."""
+    """Bring state, journal and the checkpoint files' names together.
+
+    A checkpoint that is not good by ``is_good`` does not count: a start steps over it.
+    """
     known = state or RecoveryState()
     if not known.backbones:
         known.backbones = default_backbones or known.completed_backbones
-    positions = _newest_positions(directory, known)
+    positions = _newest_positions(directory, known, is_good)
     jobs = [_job_status(job, known, positions, journal) for job in known.jobs()]
     full = [j for j in jobs if j.fold is None]
     waiting = [j.backbone for j in full if j.state != COMPLETE]
@@ -160,7 +164,9 @@ def _job_status(
     )
 
 
-def _newest_positions(directory: Path, state: RecoveryState) -> dict[JobName, Position]:
+def _newest_positions(
+    directory: Path, state: RecoveryState, is_good: Callable[[Path], bool]
+) -> dict[JobName, Position]:
     order = {stage: rank for rank, stage in enumerate(stage_epochs(state))}
 
     def rank(position: Position) -> tuple[int, int, int]:
@@ -168,8 +174,8 @@ def _newest_positions(directory: Path, state: RecoveryState) -> dict[JobName, Po
 
     newest: dict[JobName, Position] = {}
     for file in list_all_checkpoints(directory) if directory.is_dir() else []:
-        if not looks_whole(file.path):
-            continue  # a start steps over it
+        if not is_good(file.path):
+            continue
         best = newest.get(file.job)
         if best is None or rank(file.position) > rank(best):
             newest[file.job] = file.position

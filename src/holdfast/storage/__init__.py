@@ -5,9 +5,12 @@ from holdfast.storage.atomic import (
     atomic_writer,
     is_temporary,
     make_directory,
+    move_durably,
     remove,
     remove_empty_directory,
     remove_temporaries,
+    settle_directory,
+    storage_errors,
     write_atomically,
 )
 from holdfast.storage.lock import DirectoryLock
@@ -18,8 +21,11 @@ __all__ = [
     "atomic_writer",
     "is_temporary",
     "make_directory",
+    "move_durably",
     "remove",
     "remove_empty_directory",
     "remove_temporaries",
+    "settle_directory",
+    "storage_errors",
     "write_atomically",
 ]

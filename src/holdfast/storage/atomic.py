@@ -61,6 +61,20 @@ def append_durably(path: Path, data: bytes) -> None:
             disk.sync_directory(path.parent)
 
 
+def move_durably(source: Path, target: Path) -> None:
+    """Move one file to another directory of the same file system."""
+    with storage_errors(source):
+        disk.rename(source, target)
+        disk.sync_directory(target.parent)
+        disk.sync_directory(source.parent)
+
+
+def settle_directory(path: Path) -> None:
+    """Make durable what a dead process had renamed or removed and not synced any more."""
+    with storage_errors(path):
+        disk.sync_directory(path)
+
+
 def make_directory(path: Path) -> None:
     """Create ``path`` and its parents, durably; it may exist already."""
     with storage_errors(path):

@@ -11,12 +11,19 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from holdfast.checkpoint import CheckpointStore, Ledger, complete_job, weights_only
+from holdfast.checkpoint import CheckpointStore, Ledger, complete_job, move_aside, weights_only
 from holdfast.errors import Interrupted, StorageError, TrainingDivergedError, UsageError
-from holdfast.rundir import CheckpointFile, JobName, Position, Result, check_stage_name, stamped
+from holdfast.rundir import (
+    CheckpointFile,
+    HistoryRow,
+    JobName,
+    Position,
+    Result,
+    check_stage_name,
+)
 from holdfast.training.interrupt import StopRequest
 from holdfast.training.stage import Stage
-from holdfast.training.state import HistoryRow, Stateful, TrainState
+from holdfast.training.state import Stateful, TrainState
 
 _log = logging.getLogger("holdfast")
 _LOSS_CHECK_STEPS = 16  # on cuda, looking at a number waits for the device
@@ -93,7 +100,7 @@ class Job:
             if record is not None:
                 self.state.restore(record)
                 self.resumed_from = self._saved_position = self.state.position
-                self._reconcile_journal()
+                self.ledger.agree_on_epochs(self.name, self.state.history)
             self.ledger.entered(self.name, self.resumed_from)
             self._on_exit = undo.pop_all()
         return self
@@ -252,22 +259,5 @@ class Job:
         inside = position.step / steps if steps else 0.0
         return (before + position.epoch + inside) / max(sum(self._stages.values()), 1)
 
-    def _reconcile_journal(self) -> None:
-        """Make the journal's epochs of this job those of the checkpoint: no more, no fewer."""
-        job, rows = str(self.name), self.state.history
-        trained = {(row["stage"], row["epoch"]) for row in rows}
-        mine = [r for r in self.ledger.journal.read() if _is_epoch_of(r, job)]
-        known = {(r["stage"], r["epoch"]) for r in mine}
-        missing = [row for row in rows if (row["stage"], row["epoch"]) not in known]
-        self.ledger.journal.rewrite(
-            lambda r: not _is_epoch_of(r, job) or (r["stage"], r["epoch"]) in trained,
-            [stamped("epoch", job=job, **row) for row in missing],
-        )
-
     def _note_damage(self, file: CheckpointFile, reason: str) -> None:
-        self.ledger.journal.append("checkpoint_damaged", job=str(self.name), reason=reason)
-        self.settings.on_notice(f"damaged, stepping over it: {reason}")
-
-
-def _is_epoch_of(record: Mapping[str, Any], job: str) -> bool:
-    return record.get("event") == "epoch" and record.get("job") == job
+        move_aside(self.ledger, file.path, reason, self.settings.on_notice)

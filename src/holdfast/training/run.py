@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from holdfast.checkpoint import CheckpointStore, Ledger, adopt_results, lost_weights
+from holdfast.checkpoint import CheckpointStore, Ledger, lost_weights, repair
 from holdfast.errors import RecoveryRefusedError
 from holdfast.rundir import JobName, Position, check_backbone_name
 from holdfast.training.interrupt import StopRequest
@@ -29,9 +29,8 @@ class Run:
         self.settings = settings
         self.stop = stop
         self.ledger = Ledger(directory)
-        self.ledger.hold()
-        self.store = CheckpointStore(directory, self.ledger.stages)
-        adopt_results(self.ledger, self.store)
+        repair(self.ledger, settings.on_notice)
+        self.store = CheckpointStore(directory, self.ledger.stages, self.ledger.run_id)
 
     def plan(
         self,
@@ -102,7 +101,7 @@ class Run:
         """Tell whether a job is still to be trained, or its weights are lost and to be remade."""
         if job not in self.ledger.state.results:
             return True
-        if job in lost_weights(self.ledger, self.store):
+        if job in lost_weights(self.ledger):
             self.settings.on_notice(f"{job}: the file with its weights is lost, making it again")
             return True
         return False

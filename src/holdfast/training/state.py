@@ -10,9 +10,8 @@ from torch import Tensor
 
 from holdfast.checkpoint import CheckpointRecord, make_record
 from holdfast.errors import RecoveryRefusedError
-from holdfast.rundir import JobName, Position
+from holdfast.rundir import HistoryRow, JobName, Position, columns, rows
 
-HistoryRow = dict[str, Any]
 _BY_NAME = {"model": "model_state_dict", "optimizer": "optimizer_state"}
 _BY_NAME["scheduler"] = "scheduler_state"
 
@@ -128,7 +127,7 @@ class TrainState:
             **known,
             objects=states,
             metrics=self.metrics,
-            history=_columns(self.history),
+            history=columns(self.history),
             running=self.running.state_dict(),
             best=self._best_record(known["model"]),
             stale=self.stale,
@@ -139,7 +138,7 @@ class TrainState:
     def restore(self, record: CheckpointRecord) -> None:
         """Take a checkpoint's state over; objects not tracked yet get theirs when they are."""
         self.position = Position(record["stage"], record["epoch"], record["step"])
-        self.history = _rows(record["history"])
+        self.history = rows(record["history"])
         self.metrics = dict(record["metrics"])
         self.running = RunningMeans(**record["running"])
         best = record["best"]
@@ -171,15 +170,3 @@ def _load(name: str, thing: Stateful, saved: Any) -> None:
             f"the checkpoint does not fit this {name}: {reason[:200]}; build it as before, or "
             "start over with `holdfast reset`"
         ) from error
-
-
-def _columns(rows: list[HistoryRow]) -> dict[str, list[Any]]:
-    """Return the guide's shape of a history: a list for each quantity."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}
-
-
-def _rows(columns: Mapping[str, list[Any]]) -> list[HistoryRow]:
-    length = max((len(column) for column in columns.values()), default=0)
-    cells = [{name: column[i] for name, column in columns.items()} for i in range(length)]
-    return [{name: value for name, value in row.items() if value is not None} for row in cells]

@@ -5,7 +5,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from holdfast.storage import write_atomically
+from holdfast.storage.atomic import write_atomically
 
 
 def write_record(path: Path, content: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.data.record import read_record, write_record
+from holdfast.storage.json_record import read_record, write_record
 
 
 def test_round_trip(tmp_path: Path) -> None:

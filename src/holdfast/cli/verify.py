@@ -1,0 +1,44 @@
+"""``holdfast verify``: read every byte of a run, and say what a start would make of it."""
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from holdfast.config import BACKBONES
+from holdfast.errors import EXIT_COMPLETE, RecoveryRefusedError, UsageError
+from holdfast.status import resume_lines, verification_lines, verify
+
+
+def verify_run(directory: Path, *, as_json: bool = False, repair: bool = False) -> int:
+    """Print what is damaged and what a start would continue; return the exit code.
+
+    Raises:
+        UsageError: there is no such directory.
+        DirectoryInUseError: ``repair`` while another process trains there.
+        RecoveryRefusedError: a newer Holdfast wrote the recovery state.
+    """
+    if not directory.is_dir():
+        raise UsageError(f"{directory}: no such directory; `holdfast train` makes it")
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    if repair:
+        for line in _repair(directory):
+            console.print(f"! {line}")
+    found = verify(directory, BACKBONES)
+    if as_json:
+        console.out(json.dumps(found.to_json(), indent=2), highlight=False)
+    else:
+        for line in [*verification_lines(found), *resume_lines(found.status)]:
+            console.print(line)
+    return RecoveryRefusedError.exit_code if found.damaged else EXIT_COMPLETE
+
+
+def _repair(directory: Path) -> list[str]:
+    """Do what a start would do before it trains; return what it would tell."""
+    from holdfast.checkpoint import Ledger, repair
+
+    told: list[str] = []
+    ledger = Ledger(directory)
+    repair(ledger, told.append)
+    ledger.close()
+    return told

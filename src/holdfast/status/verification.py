@@ -1,0 +1,75 @@
+"""Whether a run's files are what was written, and what a start would go on from."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from holdfast.rundir import FileReport, Journal, load_state, survey
+from holdfast.rundir.survey import LEFTOVER
+from holdfast.status.snapshot import COMPLETE, STARTED, Status, summarise
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Every file of a run, read and judged, and how the run stands without the damaged ones."""
+
+    directory: str
+    files: list[FileReport]
+    status: Status
+    """As a start would find it."""
+    remade: list[str]
+    """Completed jobs whose weights are damaged; a start makes them again."""
+
+    @property
+    def damaged(self) -> list[FileReport]:
+        """The files with a fault."""
+        return [report for report in self.files if report.fault]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as plain dicts and lists."""
+        started = [job for job in self.status.jobs if job.state == STARTED]
+        return {
+            "directory": self.directory,
+            "good": not self.damaged,
+            "files": [asdict(report) for report in self.files],
+            "start": {
+                "complete": [job.job for job in self.status.jobs if job.state == COMPLETE],
+                "resume": [
+                    {"job": j.job, "stage": j.stage, "epoch": j.epoch, "step": j.step}
+                    for j in started
+                ],
+                "remake": self.remade,
+            },
+        }
+
+
+def verify(directory: Path, default_backbones: list[str] | None = None) -> Verification:
+    """Read and verify every file of a run; takes no lock, changes nothing, needs no torch.
+
+    Raises:
+        RecoveryRefusedError: a newer Holdfast wrote the recovery state.
+        StorageError: a file may be good, but this process may not open it.
+    """
+    files = survey(directory)
+    bad = {report.name for report in files if report.fault}
+    state = load_state(directory)
+    status = summarise(
+        directory,
+        state,
+        Journal(directory).read(),
+        default_backbones or [],
+        is_good=lambda path: path.name not in bad,
+    )
+    complete = [job for job in status.jobs if job.state == COMPLETE]
+    remade = [j.job for j in complete if f"{j.job}_best.pth" in bad]
+    return Verification(str(directory), files, status, remade)
+
+
+def verification_lines(found: Verification) -> list[str]:
+    """Say what is damaged, each with its reason, and how many files are good."""
+    checked = [report for report in found.files if report.kind != LEFTOVER]
+    good = len(checked) - len(found.damaged)
+    lines = [f"✗ {report.name}: {report.fault}" for report in found.damaged]
+    lines += [f"✓ Verified: {good} of {len(checked)} files are good"]
+    lines += [f"  {job}: a start makes its weights again" for job in found.remade]
+    return lines
