@@ -27,14 +27,22 @@ def cli_page() -> str:
     group = typer.main.get_command(app)
     context = typer.Context(group, info_name="holdfast", max_content_width=80)
     parts = [NOTICE, "# Command line\n", _console("holdfast", group.get_help(context))]
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
-        inner = typer.Context(command, info_name=f"holdfast {name}", max_content_width=80)
-        parts += [f"## holdfast {name}\n", _console(f"holdfast {name}", command.get_help(inner))]
+    for name, command in _commands("holdfast", group):
+        inner = typer.Context(command, info_name=name, max_content_width=80)
+        parts += [f"## {name}\n", _console(name, command.get_help(inner))]
     parts += ["## Settings\n", _SETTINGS, _settings_table(RunConfig)]
     for title, name in (("The tables head and finetune", "head"), ("The table augment", "augment")):
         parts += [f"### {title}\n", _settings_table(type(RunConfig.model_fields[name].default))]
     parts += ["### Presets and single backbones\n", _presets()]
     return "\n".join(parts)
+
+
+def _commands(name: str, group: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each command below a group with its whole name, groups before what they hold."""
+    for word, command in group.commands.items():
+        yield f"{name} {word}", command
+        if hasattr(command, "commands"):
+            yield from _commands(f"{name} {word}", command)
 
 
 _SETTINGS = """Each option of `holdfast train` is also a key of the TOML file given by `--config`,

@@ -8,6 +8,7 @@ import typer
 
 from holdfast.backbones import find_family, registry
 from holdfast.cli import app
+from holdfast.cli.options import as_arguments
 from holdfast.config import BACKBONES, FREE_TO_CHANGE, PRESETS, RunConfig, resolve
 from holdfast.errors import ConfigError, HoldfastError, UnknownBackboneError
 
@@ -31,7 +32,7 @@ SERIES = [
 OPTIONS = [
     *("data", "checkpoint-dir", "config", "preset", "backbones", "size", "image-size"),
     *("batch-size", "epochs-head", "epochs-finetune", "folds", "patience", "keep-latest"),
-    *("seed", "device", "max-bad-images", "verify-recovery"),
+    *("seed", "device", "max-bad-images", "verify-recovery", "supervise"),
 ]
 
 
@@ -205,10 +206,25 @@ def test_free_settings_exist() -> None:
     assert set(RunConfig.model_fields) >= FREE_TO_CHANGE
 
 
+def test_options_can_be_written_out_again() -> None:
+    """What a supervisor or a boot is to repeat gives the same settings, whatever the values."""
+    command = typer.main.get_command(app).commands["train"]
+    texts = ["--data", "-a b", "--config", "x y.toml", "--seed", "7", "--max-bad-images", "0.5"]
+    given = command.make_context("train", list(texts)).params
+    flags = {k: v for k, v in given.items() if v not in (None, False) and k != "config"}
+
+    assert as_arguments(flags, given["config"]) == [*texts[:2], *texts[4:], *texts[2:4]]
+    assert command.make_context("train", as_arguments(flags, given["config"])).params == given
+
+
 def test_options_of_train_are_these() -> None:
     """A new option is a decision; each sets the setting of its name."""
     command = typer.main.get_command(app).commands["train"]
     options = [option.opts[0].removeprefix("--") for option in command.params]
     assert options == OPTIONS
-    settings = {name.replace("-", "_") for name in OPTIONS} - {"config", "verify_recovery"}
+    settings = {name.replace("-", "_") for name in OPTIONS} - {
+        "config",
+        "verify_recovery",
+        "supervise",
+    }
     assert settings <= set(RunConfig.model_fields)

@@ -21,6 +21,8 @@ WITHOUT_TORCH = [
     "import holdfast.storage",
     "import holdfast.rundir",
     "import holdfast.status",
+    "import holdfast.cli.supervise",
+    "import holdfast.cli.autostart",
     "from config.settings import BACKBONES",
 ]
 COMMANDS_WITHOUT_TORCH = [["--help"], ["--version"], ["train", "--help"], ["status"]]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,8 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 TRAINING = [command for command in COMMANDS if re.match("holdfast train (?!--verify)", command)]
-QUICK = [c for c in COMMANDS if c.startswith("holdfast") and c not in TRAINING]
+AUTOSTART = [command for command in COMMANDS if command.startswith("holdfast autostart")]
+QUICK = [c for c in COMMANDS if c.startswith("holdfast") and c not in TRAINING + AUTOSTART]
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +67,12 @@ def begin(command: str, home: Path) -> str:
 
 def test_every_command_is_known() -> None:
     """A command added to the README is a make target, the activation, or run below."""
-    others = set(COMMANDS) - set(TRAINING) - set(QUICK)
+    others = set(COMMANDS) - set(TRAINING) - set(QUICK) - set(AUTOSTART)
 
     assert others == {"make train", "make test", ". .venv/bin/activate"}
-    assert len(TRAINING) == 3
+    assert len(TRAINING) == 4
     assert len(QUICK) == 5
+    assert AUTOSTART == ["holdfast autostart enable"]
 
 
 @pytest.mark.parametrize("target", ["train", "test"])
@@ -111,6 +114,26 @@ def test_other_commands_work(sandbox: Path) -> None:
     assert "Completed:  0 of 2 backbones" in outputs["holdfast status"]
     assert "CustomDynamicConvNet" in outputs["holdfast backbones"]
     assert "files are good" in outputs["holdfast train --verify-recovery"]
+
+
+@pytest.mark.skipif(not shutil.which("systemctl"), reason="no systemd here")
+@pytest.mark.parametrize("command", AUTOSTART)
+def test_autostart_is_enabled(
+    command: str, sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The unit is written, and what could not be done is said: here no systemd can be reached."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "none"))
+    for bus in ("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"):
+        monkeypatch.setenv(bus, f"unix:path={tmp_path}/none")
+    child = run_in(sandbox, command)
+    output = child.communicate(timeout=60)[0]
+
+    assert child.returncode == 1, output
+    assert "✓ Enabled" in output
+    assert "Left to do, perhaps as root: loginctl enable-linger" in output
+    (unit,) = (tmp_path / "systemd" / "user").glob("holdfast-*.service")
+    assert '"train" "--checkpoint-dir" "checkpoints" "--config" "settings.toml"' in unit.read_text()
 
 
 def test_settings_block_is_valid() -> None:

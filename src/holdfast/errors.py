@@ -21,6 +21,8 @@ from collections.abc import Sequence
 
 EXIT_COMPLETE = 0
 EXIT_JOB_FAILED = 1
+STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGBREAK")
+"""Ctrl-C; a shutdown; Slurm's warning before the time limit; Windows' Ctrl-Break."""
 
 
 class HoldfastError(Exception):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
@@ -14,7 +15,7 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.rundir import Position
-from holdfast.training import Run
+from holdfast.training import Run, StopRequest, interrupt
 from tests.training.conftest import STAGES, Stopped, make_data, make_model, train_job
 
 OpenRun = Callable[..., Run]
@@ -56,6 +57,28 @@ def test_signal_saves_this_very_step(
     assert "head epoch 1, step 3" in str(stopped.value)
     assert signal.getsignal(number) is before
     assert f"{number.name}: saving, then stopping" in caplog.text
+
+
+def test_signals_of_one_second_are_one_request() -> None:
+    """What a process gets both by itself and from its supervisor stops it politely, once."""
+    stop = StopRequest()
+    with stop.listening():
+        try:
+            for _ in range(3):
+                os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            pytest.fail("the second one was taken for another request")
+        assert stop.heard()
+
+
+def test_second_request_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks again later does not want to wait for the end of the step."""
+    monkeypatch.setattr(interrupt, "_ONE_REQUEST", 0.1)
+    with StopRequest().listening():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_stop_during_evaluation_saves_the_whole_epochs_steps(open_run: OpenRun) -> None:

@@ -20,10 +20,20 @@ app = typer.Typer(
     "damage found, 4 directory in use, 5 storage failed, 130/143 interrupted after saving.",
 )
 
+autostart = typer.Typer(
+    help="Let systemd (Linux) continue the run after a reboot; elsewhere, say what to do.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog="Exit codes: 0 the run continues after a reboot (or, for disable, no longer does), "
+    "1 it does not: what is left to do is printed, 2 usage, or no systemd here.",
+)
+app.add_typer(autostart, name="autostart")
+
 Directory = Annotated[
     Path, typer.Option("--checkpoint-dir", metavar="DIR", help="Where the run lives.")
 ]
 _DEFAULT_DIRECTORY = Path("checkpoints")
+_NO_SETTINGS = {"config", "verify_recovery", "supervise"}
 
 
 @app.callback(invoke_without_command=True)
@@ -55,6 +65,7 @@ def train(
     device: options.Device = None,
     max_bad_images: options.MaxBadImages = None,
     verify_recovery: options.VerifyRecovery = False,
+    supervise: options.Supervise = False,
 ) -> None:
     """Start the series, or go on with it: the same command does both.
 
@@ -62,14 +73,16 @@ def train(
     learns), on the full split and then on each fold. Kill it whenever you like. The defaults
     below are those of the preset full; the demo's are smaller.
     """
-    given = {k: v for k, v in locals().items() if k not in ("config", "verify_recovery")}
+    given = {k: v for k, v in locals().items() if k not in _NO_SETTINGS}
     flags: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     if checkpoint_dir is not None:
         flags["checkpoint_dir"] = str(checkpoint_dir)
 
+    from holdfast.cli.supervise import supervise_series
     from holdfast.cli.train import train_series, verify_recovery_of
 
-    run = verify_recovery_of if verify_recovery else train_series
+    train_it = supervise_series if supervise else train_series
+    run = verify_recovery_of if verify_recovery else train_it
     raise typer.Exit(run(flags, config))
 
 
@@ -127,3 +140,30 @@ def reset(
     from holdfast.cli.reset import reset_run
 
     reset_run(checkpoint_dir, backbone, yes)
+
+
+@autostart.command("enable")
+@reports_faults
+def enable_autostart(checkpoint_dir: Directory = _DEFAULT_DIRECTORY) -> None:
+    """Continue this run after each reboot, as `holdfast train` last started it."""
+    from holdfast.cli.autostart import enable
+
+    raise typer.Exit(enable(checkpoint_dir))
+
+
+@autostart.command("disable")
+@reports_faults
+def disable_autostart(checkpoint_dir: Directory = _DEFAULT_DIRECTORY) -> None:
+    """Stop the training that systemd started, saving, and let it start no other."""
+    from holdfast.cli.autostart import disable
+
+    raise typer.Exit(disable(checkpoint_dir))
+
+
+@autostart.command("status")
+@reports_faults
+def show_autostart(checkpoint_dir: Directory = _DEFAULT_DIRECTORY) -> None:
+    """Show whether the run continues after a reboot, by which command, and whether it runs."""
+    from holdfast.cli.autostart import show
+
+    raise typer.Exit(show(checkpoint_dir))

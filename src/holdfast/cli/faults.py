@@ -22,19 +22,19 @@ def reports_faults(command: Callable[Given, Returned]) -> Callable[Given, Return
         try:
             return command(*args, **kwargs)
         except HoldfastError as error:
-            _say(f"holdfast: {error}")
+            say(f"holdfast: {error}")
             raise typer.Exit(error.exit_code) from None
         except Interrupted as stop:
-            _say(f"Stopped: {stop}, saved. The same command goes on from here.")
+            say(f"Stopped: {stop}, saved. The same command goes on from here.")
             raise typer.Exit(stop.exit_code) from None
         except KeyboardInterrupt:
-            _say("Stopped. What was saved stands; the same command goes on from there.")
+            say("Stopped. What was saved stands; the same command goes on from there.")
             raise typer.Exit(130) from None
 
     return guarded
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     """Print one line; a terminal breaks it between words, a pipe gets it whole."""
     sys.stdout.flush()
     console = Console(stderr=True, highlight=False, markup=False)

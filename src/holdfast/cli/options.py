@@ -1,5 +1,6 @@
 """The options of ``holdfast train``: one for each setting a person changes often."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,3 +62,16 @@ VerifyRecovery = Annotated[
         help="Verify every checkpoint, tell what a start would continue, and train nothing.",
     ),
 ]
+Supervise = Annotated[
+    bool,
+    typer.Option("--supervise", help="Train in a child process; start it again when it dies."),
+]
+
+
+def as_arguments(flags: Mapping[str, Any], config: Path | None) -> list[str]:
+    """Return the arguments of ``holdfast train`` that give these settings."""
+    given = {**flags, "config": config}
+    options = {f"--{key.replace('_', '-')}": value for key, value in given.items()}
+    return [
+        part for flag, value in options.items() if value is not None for part in (flag, str(value))
+    ]

@@ -8,8 +8,10 @@ from typing import Any
 from rich.console import Console
 
 from holdfast.cli.display import PlainDisplay, RichDisplay, TerminalDisplay
+from holdfast.cli.options import as_arguments
 from holdfast.cli.verify import verify_run
 from holdfast.config import resolve
+from holdfast.rundir import Started
 
 
 def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
@@ -27,8 +29,10 @@ def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
         name = signal.Signals(number).name
         display.say(f"{name}: saving (once more stops at once)")
 
+    directory = Path(config.checkpoint_dir).resolve()
+    started = Started(as_arguments(flags, file), str(Path.cwd()), str(directory))
     with display:
-        return run_series(config, display, StopRequest(announce))
+        return run_series(config, display, StopRequest(announce), started)
 
 
 def verify_recovery_of(flags: Mapping[str, Any], file: Path | None) -> int:

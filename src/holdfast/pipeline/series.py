@@ -14,6 +14,7 @@ from holdfast.pipeline.display import Display
 from holdfast.pipeline.job import run_job
 from holdfast.pipeline.machine import Machine, settle
 from holdfast.pipeline.material import Material, open_source, prepare_material
+from holdfast.rundir import Started, record_start
 from holdfast.status import read_status
 from holdfast.training import Run, RunSettings, StopRequest, use_deterministic_kernels
 
@@ -29,8 +30,12 @@ _ELSEWHERE = {
 }
 
 
-def run_series(config: RunConfig, display: Display, stop: StopRequest) -> int:
+def run_series(
+    config: RunConfig, display: Display, stop: StopRequest, started: Started | None = None
+) -> int:
     """Train what the config names and is not complete yet; return the exit code.
+
+    ``started`` is recorded, for whoever is to start the series again.
 
     Raises:
         DataError: the images cannot be trained on; nothing has been trained.
@@ -59,6 +64,8 @@ def run_series(config: RunConfig, display: Display, stop: StopRequest) -> int:
             config.backbones,
             config.fold_counts,
         )
+        if started is not None:
+            record_start(run.directory, started)
         return _train_pending(run, config, machine, material, display)
 
 

@@ -29,6 +29,7 @@ from holdfast.rundir.peek import peek
 from holdfast.rundir.record import FORMAT_VERSION, mismatch
 from holdfast.rundir.recovery import RecoveryState, Result, forget, kept, load_state, save_state
 from holdfast.rundir.sources import Sources, read_sources
+from holdfast.rundir.started import Started, last_start, record_start
 from holdfast.rundir.survey import FileReport, pth_reports, state_reports, survey
 from holdfast.rundir.verify import damage, fault, looks_whole
 
@@ -52,6 +53,7 @@ __all__ = [
     "Result",
     "STATUS_TEXT",
     "Sources",
+    "Started",
     "best_path",
     "check_backbone_name",
     "check_stage_name",
@@ -61,6 +63,7 @@ __all__ = [
     "fault",
     "forget",
     "kept",
+    "last_start",
     "list_all_checkpoints",
     "list_checkpoints",
     "list_results",
@@ -73,6 +76,7 @@ __all__ = [
     "pth_reports",
     "read_sources",
     "rows",
+    "record_start",
     "save_state",
     "set_aside",
     "set_aside_copy",

@@ -2,14 +2,16 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from holdfast.errors import Interrupted
+from holdfast.errors import STOP_SIGNALS, Interrupted
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGBREAK")  # those the platform has
-"""Ctrl-C; a shutdown; Slurm's warning before the time limit; Windows' Ctrl-Break."""
+_ONE_REQUEST = 1.0
+"""Seconds in which further signals are the same request: `timeout`, Slurm and a supervisor each
+pass on what the process also gets by itself."""
 
 
 class StopRequest:
@@ -17,6 +19,7 @@ class StopRequest:
 
     def __init__(self, announce: Callable[[int], None] | None = None) -> None:
         self.signal: int | None = None
+        self._asked_at = 0.0
         self.announce = announce
         self._listening = False
 
@@ -24,20 +27,24 @@ class StopRequest:
     def listening(self) -> Iterator[None]:
         """Take the stop signals while the block runs; inside another such block, do nothing.
 
-        After the first one, each signal has its old effect again: a second Ctrl-C ends the
-        process at once, which costs no more than any other crash.
+        A second after the first one, each signal has its old effect again: another Ctrl-C
+        ends the process at once, which costs no more than any other crash.
         """
         main = threading.current_thread() is threading.main_thread()
         if self._listening or not main:  # python delivers signals to the main thread only
             yield
             return
-        numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+        numbers = [getattr(signal, name) for name in STOP_SIGNALS if hasattr(signal, name)]
         before = {number: signal.getsignal(number) for number in numbers}
 
         def note(number: int, frame: FrameType | None) -> None:
-            self.signal = number
-            for other, handler in before.items():
-                signal.signal(other, handler)
+            now = time.monotonic()
+            if self.signal is None:
+                self.signal, self._asked_at = number, now
+            elif now - self._asked_at > _ONE_REQUEST:
+                for other, handler in before.items():
+                    signal.signal(other, handler)
+                signal.raise_signal(number)
 
         self._listening = True
         for number in numbers:

@@ -1,0 +1,31 @@
+"""How a run was last started, recorded so that a boot can do the same."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from holdfast.rundir.journal import Journal
+
+
+@dataclass(frozen=True)
+class Started:
+    """One start of ``holdfast train``."""
+
+    command: list[str]
+    """What followed ``holdfast train``."""
+    cwd: str
+    directory: str
+    """The checkpoint directory, absolute; another one means that the run was moved since."""
+
+
+def record_start(directory: Path, started: Started) -> None:
+    """Add a start to the journal, durably, unless it was made in the same way as the last."""
+    if last_start(directory) != started:
+        Journal(directory).append("started", **asdict(started))
+
+
+def last_start(directory: Path) -> Started | None:
+    """Return how the run was last started; None where ``holdfast train`` never did."""
+    starts = [r for r in Journal(directory).read() if r["event"] == "started"]
+    if not starts:
+        return None
+    return Started(starts[-1]["command"], starts[-1]["cwd"], starts[-1]["directory"])
