@@ -1,11 +1,13 @@
 """The recovery state: the guide's files, and what becomes of the state when one of them is lost."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from holdfast.errors import StorageError
 from holdfast.rundir import (
     JOURNAL,
     KFOLD_PROGRESS,
@@ -138,6 +140,23 @@ def test_any_one_byte_may_be_wrong(name: str, directory: Path) -> None:
         damaged[at] ^= 1 << at % 8
         path.write_bytes(damaged)
         assert same_state(directory), at
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_file_that_the_disk_does_not_give_is_told(name: str, directory: Path) -> None:
+    """A read that fails is a storage failure and names the file: what it holds may be good."""
+    unreadable(directory / name)
+    with pytest.raises(StorageError, match=f"{re.escape(name)}: Input/output error"):
+        load_state(directory)
+
+
+def unreadable(path: Path) -> None:
+    """Make the kernel answer EIO to whoever reads ``path``."""
+    memory = Path("/proc/self/mem")
+    if not memory.exists():
+        pytest.skip("this system has no file that cannot be read")
+    path.unlink()
+    path.symlink_to(memory)
 
 
 def test_journal_is_the_newer(directory: Path) -> None:

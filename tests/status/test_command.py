@@ -97,3 +97,18 @@ def test_no_directory_is_a_usage_error(tmp_path: Path) -> None:
         == f"holdfast: {tmp_path / 'none'}: no such directory; `holdfast train` makes it\n"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_that_does_not_answer_is_one_line(directory: Path) -> None:
+    """A read that the disk refuses, or that nobody foresaw, ends with exit code 5, not a trace."""
+    memory = Path("/proc/self/mem")
+    if not memory.exists():
+        pytest.skip("this system has no file that cannot be read")
+    (directory / "journal.jsonl").symlink_to(memory)
+    shown = status("--checkpoint-dir", directory)
+
+    assert shown.returncode == 5
+    assert shown.stderr == (
+        f"holdfast: {directory / 'journal.jsonl'}: Input/output error; nothing saved before is "
+        "lost, run the same command again\n"
+    )

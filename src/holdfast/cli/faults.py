@@ -8,10 +8,12 @@ from typing import ParamSpec, TypeVar
 import typer
 from rich.console import Console
 
-from holdfast.errors import HoldfastError, Interrupted
+from holdfast.errors import HoldfastError, Interrupted, StorageError
 
 Given = ParamSpec("Given")
 Returned = TypeVar("Returned")
+
+_NOTHING_LOST = "nothing saved before is lost, run the same command again"
 
 
 def reports_faults(command: Callable[Given, Returned]) -> Callable[Given, Returned]:
@@ -24,6 +26,12 @@ def reports_faults(command: Callable[Given, Returned]) -> Callable[Given, Return
         except HoldfastError as error:
             say(f"holdfast: {error}")
             raise typer.Exit(error.exit_code) from None
+        except BrokenPipeError:  # whoever read the output has gone; click ends quietly
+            raise
+        except OSError as error:  # a read that the disk refused; a refused write is a StorageError
+            where = f"{error.filename}: " if error.filename else ""
+            say(f"holdfast: {where}{error.strerror or error}; {_NOTHING_LOST}")
+            raise typer.Exit(StorageError.exit_code) from None
         except Interrupted as stop:
             say(f"Stopped: {stop}, saved. The same command goes on from here.")
             raise typer.Exit(stop.exit_code) from None

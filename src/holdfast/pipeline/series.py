@@ -108,7 +108,7 @@ def _train_pending(
             result = run_job(run, config, machine, sets, material.classes, job, display.job_begins)
         except TrainingDivergedError as error:
             display.job_fails(job, str(error))
-        except HoldfastError:
+        except (HoldfastError, OSError):  # the disk refuses the next job as well
             raise
         except Exception as error:  # noqa: BLE001 - told, and in the exit code; the series goes on
             display.job_fails(job, f"{type(error).__name__}: {error}")
