@@ -25,7 +25,9 @@ COMMANDS = [
 ]
 TRAINING = [command for command in COMMANDS if re.match("holdfast train ", command)]
 AUTOSTART = [command for command in COMMANDS if command.startswith("holdfast autostart")]
-QUICK = [c for c in COMMANDS if c.startswith("holdfast") and c not in TRAINING + AUTOSTART]
+PROVING = [command for command in COMMANDS if command.startswith("holdfast prove")]
+APART = TRAINING + AUTOSTART + PROVING
+QUICK = [c for c in COMMANDS if c.startswith("holdfast") and c not in APART]
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +69,13 @@ def begin(command: str, home: Path) -> str:
 
 def test_every_command_is_known() -> None:
     """A command added to the README is a make target, the activation, or run below."""
-    others = set(COMMANDS) - set(TRAINING) - set(QUICK) - set(AUTOSTART)
+    others = set(COMMANDS) - set(QUICK) - set(APART)
 
     assert others == {"make train", "make test", ". .venv/bin/activate"}
     assert len(TRAINING) == 4
     assert len(QUICK) == 5
     assert AUTOSTART == ["holdfast autostart enable"]
+    assert len(PROVING) == 2
 
 
 @pytest.mark.parametrize("target", ["train", "test"])
@@ -100,6 +103,20 @@ def test_training_commands_train(command: str, sandbox: Path, tmp_path: Path) ->
 
     assert "saved. The same command goes on" in begin(command, tmp_path)
     assert list((tmp_path / "checkpoints").glob("*_head_epoch0*.pth"))
+
+
+@pytest.mark.parametrize("command", PROVING)
+def test_proofs_begin(command: str, tmp_path: Path) -> None:
+    """Each proof starts, and a Ctrl-C ends it; tests/cli/test_prove.py lets one come to its end."""
+    (tmp_path / "my_loop.py").symlink_to(ROOT / "examples" / "plain_loop.py")
+    child = run_in(tmp_path, command)
+    assert child.stdout is not None
+    assert child.stdout.readline().startswith("Proving ")
+    child.send_signal(signal.SIGINT)
+    output = child.communicate(timeout=120)[0]
+
+    assert child.returncode == 130, output
+    assert "Stopped" in output
 
 
 def test_other_commands_work(sandbox: Path) -> None:

@@ -19,3 +19,17 @@ def test_a_digit_uses_the_whole_range_of_grey() -> None:
     assert pixels.shape == (100, 8, 8, 3)
     assert (pixels.min(), pixels.max()) == (0, 255)
     assert (pixels[..., 0] == pixels[..., 2]).all()
+
+
+def test_some_digits_are_a_source() -> None:
+    """What is taken keeps its images and names, and is split as told."""
+    source = demo_digits()
+    some = source.take(np.array([3, 0, 7]), np.array([0, 1, 2], dtype=np.int8))
+
+    assert some.names == [source.names[i] for i in (3, 0, 7)]
+    assert some.labels.tolist() == source.labels[[3, 0, 7]].tolist()
+    assert some.split is not None
+    assert some.split.tolist() == [0, 1, 2]
+    assert np.array_equal(some.read(1), source.read(0))
+    assert some.digest() != source.digest()
+    assert len(source.names) == 1797

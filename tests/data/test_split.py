@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from holdfast.data import Split, fold_indices, split_indices
+from holdfast.data import Split, fold_indices, split_indices, spread_over_classes
 from holdfast.errors import DataError
 
 
@@ -112,3 +112,16 @@ def test_one_fold_is_an_error() -> None:
     part = np.arange(4)
     with pytest.raises(DataError, match="--folds 2"):
         fold_indices(np.array([0, 1, 0, 1]), Split(part, part[:0], part[:0]), 1, 0)
+
+
+@pytest.mark.parametrize(("count", "per_class"), [(30, [10, 10, 10]), (3, [2, 2, 2]), (9**9, None)])
+def test_some_images_are_spread_over_the_classes(count: int, per_class: list[int] | None) -> None:
+    """As many of each class, two at least, all where there are not so many; sorted."""
+    labels = _labels(40, 12, 100)
+    given = np.flatnonzero(np.arange(len(labels)) % 10 != 0)
+    chosen = spread_over_classes(labels, given, count)
+
+    assert set(chosen.tolist()) <= set(given.tolist())
+    assert (np.diff(chosen) > 0).all()
+    expected = np.bincount(labels[given]).tolist() if per_class is None else per_class
+    assert np.bincount(labels[chosen]).tolist() == expected

@@ -38,6 +38,25 @@ def test_folds_never_touch_the_test_split(digits_folder: Path, tmp_path: Path) -
         assert not set(fold.train.indices.tolist()) & set(fold.val.indices.tolist())
 
 
+def test_few_steps_take_few_images_of_every_class(digits_folder: Path, tmp_path: Path) -> None:
+    """For `holdfast prove`: no more images than the steps need, in the parts of the whole split."""
+    config = resolve({"data": str(digits_folder), "image_size": 32, "batch_size": 8})
+    config = config.model_copy(update={"folds": 0, "checkpoint_dir": str(tmp_path / "few")})
+    few = prepare_material(config, open_source(config, 3), lambda *_: None, lambda: None)
+    whole = material(digits_folder, tmp_path / "whole")
+
+    assert [len(part) for part in few.split] == [24, 8, 8]
+    for part, of in zip(few.split, whole.split, strict=True):
+        assert {few.cache.names[i] for i in part} <= {whole.cache.names[i] for i in of}
+        assert np.bincount(few.cache.labels[part]).min() >= 2
+    assert few.classes == whole.classes
+    pixels = [
+        few.cache.gather([0]),
+        whole.cache.gather([whole.cache.names.index(few.cache.names[0])]),
+    ]
+    assert np.array_equal(*pixels)
+
+
 def test_second_preparation_gives_the_same_split(digits_folder: Path, tmp_path: Path) -> None:
     """The split is a function of the data and the seed, not of when it is drawn."""
     first, second = (material(digits_folder, tmp_path / name) for name in ("a", "b"))

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import StorageError
-from holdfast.storage import atomic_writer, is_temporary, remove_temporaries, write_atomically
+from holdfast.storage import (
+    atomic_writer,
+    final_name,
+    is_temporary,
+    remove_temporaries,
+    write_atomically,
+)
 from tests.storage.strace import injected, traced
 
 OLD, NEW = b"old" * 40_000, b"new" * 50_000
@@ -120,6 +126,14 @@ def test_leftovers_of_dead_writers_are_removed(target: Path) -> None:
 
     assert remove_temporaries(target.parent) == [leftover]
     assert sorted(target.parent.iterdir()) == sorted([target, *others])
+
+
+def test_temporary_name_tells_the_final_one(target: Path) -> None:
+    """Whoever watches the disk learns what a temporary file is going to be."""
+    with atomic_writer(target):
+        (temporary,) = (p for p in target.parent.iterdir() if is_temporary(p))
+
+        assert final_name(temporary) == final_name(target) == target.name
 
 
 def test_missing_directory_is_a_storage_error(tmp_path: Path) -> None:

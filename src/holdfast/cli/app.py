@@ -34,6 +34,7 @@ Directory = Annotated[
 ]
 _DEFAULT_DIRECTORY = Path("checkpoints")
 _NO_SETTINGS = {"config", "verify_recovery", "supervise"}
+_DEFAULT_STEPS = 3
 
 
 @app.callback(invoke_without_command=True)
@@ -84,6 +85,41 @@ def train(
     train_it = supervise_series if supervise else train_series
     run = verify_recovery_of if verify_recovery else train_it
     raise typer.Exit(run(flags, config))
+
+
+@app.command()
+@reports_faults
+def prove(
+    command: options.OwnCommand = None,
+    data: options.Data = None,
+    config: options.Config = None,
+    preset: options.Preset = None,
+    backbones: options.Backbones = None,
+    size: options.Size = None,
+    image_size: options.ImageSize = None,
+    batch_size: options.BatchSize = None,
+    seed: options.Seed = None,
+    device: options.Device = None,
+    max_bad_images: options.MaxBadImages = None,
+    steps: options.Steps = None,
+    kills: options.Kills = None,
+) -> None:
+    """Prove on a few steps that killed training ends with the same bits.
+
+    Trains in temporary directories: twice undisturbed, then again, killed at random and at chosen
+    moments. What differs is named: the first step, the tensor, the likely cause. Exit code 0: the
+    bits agree, 1: they do not. After `--` comes a loop of your own, with {dir} where it takes its
+    checkpoint directory; each of its steps is saved.
+    """
+    given = {k: v for k, v in locals().items() if k not in ("command", "config", "kills")}
+    flags: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+
+    from holdfast.cli.prove import prove_command, prove_series
+
+    if command:
+        settings = {"config": config} if config else {}
+        raise typer.Exit(prove_command(command, flags | settings, kills))
+    raise typer.Exit(prove_series(flags, config, flags.pop("steps", _DEFAULT_STEPS), kills))
 
 
 @app.command()

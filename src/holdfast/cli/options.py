@@ -66,6 +66,23 @@ Supervise = Annotated[
     bool,
     typer.Option("--supervise", help="Train in a child process; start it again when it dies."),
 ]
+OwnCommand = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="-- COMMAND", help="A loop of your own.", show_default=False),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Steps of an epoch. (default 3)", show_default=False),
+]
+Kills = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="How often to kill it. (default: in each backbone or job, and twice more)",
+        show_default=False,
+    ),
+]
 
 
 def as_arguments(flags: Mapping[str, Any], config: Path | None) -> list[str]:

@@ -5,8 +5,8 @@ from holdfast.data.cache import ImageCache, prepare
 from holdfast.data.dataset import ImageSet
 from holdfast.data.decode import BadImage, decode
 from holdfast.data.folder import FolderSource, open_folder
-from holdfast.data.source import DigitsSource, Source, demo_digits
-from holdfast.data.split import Split, fold_indices, split_indices
+from holdfast.data.source import TEST, TRAIN, VAL, DigitsSource, Source, demo_digits
+from holdfast.data.split import Split, fold_indices, split_indices, spread_over_classes
 
 __all__ = [
     "Augment",
@@ -17,6 +17,9 @@ __all__ = [
     "ImageSet",
     "Source",
     "Split",
+    "TEST",
+    "TRAIN",
+    "VAL",
     "decode",
     "demo_digits",
     "fold_indices",
@@ -24,4 +27,5 @@ __all__ = [
     "prepare",
     "resize_for",
     "split_indices",
+    "spread_over_classes",
 ]

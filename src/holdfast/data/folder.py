@@ -8,7 +8,7 @@ import stat
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,7 @@ class FolderSource:
         self.root = root
         self.classes = tuple(sorted({e.class_name for e in entries}, key=str.encode))
         numbers = {name: number for number, name in enumerate(self.classes)}
+        self._entries = entries
         self._paths = [e.path for e in entries]
         self.names: Sequence[str] = [e.name for e in entries]
         self.labels: NDArray[np.int64] = np.array(
@@ -69,6 +70,12 @@ class FolderSource:
         hashes = hash_files(files, stamps, check_stop)
         rows = list(zip(self.names, self.labels.tolist(), hashes, strict=True))
         return hashlib.sha256(json.dumps([self.classes, rows]).encode()).hexdigest()
+
+    def take(self, indices: NDArray[np.int64], split: NDArray[np.int8]) -> Self:
+        """Return a source of these images only, split as given."""
+        chosen = zip(indices.tolist(), split.tolist(), strict=True)
+        entries = [self._entries[index]._replace(part=part) for index, part in chosen]
+        return type(self)(self.root, entries, predefined=True)
 
     def read(self, index: int, at_least: int | None = None) -> Image.Image:
         """Decode one image (see `decode`); raises BadImage with the reason."""

@@ -1,9 +1,10 @@
 """Where images come from: what the cache asks of a source, and the built-in one."""
 
+import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,9 @@ class Source(Protocol):
         ``stamp_file`` may remember hashes between calls; ``check_stop`` may raise to stop.
         """
 
+    def take(self, indices: NDArray[np.int64], split: NDArray[np.int8]) -> Self:
+        """Return a source of these images only, split as given; each class must remain."""
+
     def read(self, index: int, at_least: int | None = None) -> Image.Image:
         """Decode one image to RGB, upright; called from several threads.
 
@@ -57,6 +61,14 @@ class DigitsSource:
     ) -> str:
         """Return the sha256 of the images and their labels; nothing to remember or to wait for."""
         return hashlib.sha256(self._pixels.tobytes() + self.labels.tobytes()).hexdigest()
+
+    def take(self, indices: NDArray[np.int64], split: NDArray[np.int8]) -> Self:
+        """Return a source of these digits only, split as given."""
+        some = copy.copy(self)
+        some._pixels, some.labels = self._pixels[indices], self.labels[indices]
+        some.names = [self.names[index] for index in indices.tolist()]
+        some.split = split
+        return some
 
     def read(self, index: int, at_least: int | None = None) -> Image.Image:
         """Return one digit, 8x8 RGB."""

@@ -11,6 +11,7 @@ from holdfast.data.source import TEST, TRAIN, VAL
 from holdfast.errors import DataError
 
 Indices: TypeAlias = NDArray[np.int64]
+_FEWEST = 2  # of a class: one may turn out to be unreadable
 
 
 class Split(NamedTuple):
@@ -76,6 +77,18 @@ def fold_indices(
             )
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32)
     return [(pool[train], pool[val]) for train, val in splitter.split(pool, labels[pool])]
+
+
+def spread_over_classes(labels: NDArray[np.int64], indices: Indices, count: int) -> Indices:
+    """Return ``count`` of ``indices``, sorted: of each class alike, and two at least."""
+    mine = labels[indices]
+    order = np.argsort(mine, kind="stable")
+    sizes = np.bincount(mine)
+    starts = np.cumsum(sizes) - sizes
+    turn = np.empty(len(indices), dtype=np.int64)  # the how manieth of its class each one is
+    turn[order] = np.arange(len(indices)) - starts[mine[order]]
+    enough = max(count, int((turn < _FEWEST).sum()))
+    return np.sort(indices[np.argsort(turn, kind="stable")[:enough]])
 
 
 def _shuffled(members: Indices, seed: int, label: int) -> Indices:

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from holdfast.config import RunConfig
 from holdfast.data import (
+    TEST,
+    TRAIN,
+    VAL,
     ImageCache,
     ImageSet,
     Source,
@@ -19,10 +22,12 @@ from holdfast.data import (
     prepare,
     resize_for,
     split_indices,
+    spread_over_classes,
 )
 from holdfast.rundir import IMAGE_CACHE, JobName
 
 Indices = NDArray[np.int64]
+_LEFT_OUT = -1
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,25 @@ class Material:
         return Sets(*(ImageSet(self.cache, part) for part in (train, val, test)))
 
 
-def open_source(config: RunConfig) -> Source:
-    """Return where the images come from; DataError where there is nothing to train on."""
-    return demo_digits() if config.data is None else open_folder(Path(config.data))
+def open_source(config: RunConfig, steps: int | None = None) -> Source:
+    """Return where the images come from; DataError where there is nothing to train on.
+
+    With ``steps``, only as many images as so many batches of an epoch need.
+    """
+    source = demo_digits() if config.data is None else open_folder(Path(config.data))
+    return source if steps is None else _few_images(config, source, steps)
+
+
+def _few_images(config: RunConfig, source: Source, steps: int) -> Source:
+    """Take some images of each part of the split, so that nothing else need be decoded."""
+    labels = source.labels
+    split = split_indices(labels, config.seed, source.split, source.classes)
+    counts = {TRAIN: steps * config.batch_size, VAL: config.batch_size, TEST: config.batch_size}
+    parts = np.full(len(labels), _LEFT_OUT, dtype=np.int8)
+    for part, count in counts.items():
+        parts[spread_over_classes(labels, split[part], count)] = part
+    chosen = np.flatnonzero(parts != _LEFT_OUT)
+    return source.take(chosen, parts[chosen])
 
 
 def prepare_material(

@@ -31,11 +31,17 @@ _ELSEWHERE = {
 
 
 def run_series(
-    config: RunConfig, display: Display, stop: StopRequest, started: Started | None = None
+    config: RunConfig,
+    display: Display,
+    stop: StopRequest,
+    started: Started | None = None,
+    *,
+    steps: int | None = None,
 ) -> int:
     """Train what the config names and is not complete yet; return the exit code.
 
-    ``started`` is recorded, for whoever is to start the series again.
+    ``started`` is recorded, for whoever is to start the series again. With ``steps``, an epoch
+    has so many only, of as few images (`holdfast prove`).
 
     Raises:
         DataError: the images cannot be trained on; nothing has been trained.
@@ -44,7 +50,7 @@ def run_series(
         Interrupted: a signal asked for a stop; everything is saved.
         StorageError: the disk refused.
     """
-    source = open_source(config)
+    source = open_source(config, steps)
     use_deterministic_kernels()
     settings = RunSettings(
         config.seed,

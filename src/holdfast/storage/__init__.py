@@ -3,6 +3,7 @@
 from holdfast.storage.atomic import (
     append_durably,
     atomic_writer,
+    final_name,
     is_temporary,
     make_directory,
     move_durably,
@@ -19,6 +20,7 @@ __all__ = [
     "DirectoryLock",
     "append_durably",
     "atomic_writer",
+    "final_name",
     "is_temporary",
     "make_directory",
     "move_durably",

@@ -110,6 +110,12 @@ def is_temporary(path: Path) -> bool:
     return _TEMPORARY.fullmatch(path.name) is not None
 
 
+def final_name(path: Path) -> str:
+    """Return the name that what is written under ``path`` will have in the end."""
+    match = _TEMPORARY.fullmatch(path.name)
+    return match["name"] if match else path.name
+
+
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
     """Turn what the file system refuses in the block into StorageError, naming ``path``."""

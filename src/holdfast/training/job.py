@@ -21,6 +21,7 @@ from holdfast.rundir import (
     Result,
     check_stage_name,
 )
+from holdfast.training import trace
 from holdfast.training.interrupt import StopRequest
 from holdfast.training.stage import Stage
 from holdfast.training.state import Stateful, TrainState
@@ -177,6 +178,8 @@ class Job:
         position = state.position
         state.position = Position(position.stage, position.epoch, position.step + 1)
         self._samples += samples
+        if trace.tracer is not None:
+            trace.tracer.step(self, means)
         if self.device == "cpu" or state.position.step % _LOSS_CHECK_STEPS == 0:
             self._check_finite()
         if time.monotonic() - self._saved_at >= self.settings.save_interval:

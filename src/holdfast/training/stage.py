@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import UsageError
+from holdfast.training import trace
 from holdfast.training.batches import MapDataset, fetch
 from holdfast.training.randomness import derive_seed, epoch_order, reseed, split_batches
 
@@ -63,6 +64,8 @@ class Stage:
         seeds = [self._seed(epoch, "fetch", step) for step in range(first, len(plan))]
         for step, batch in enumerate(fetch(dataset, plan[first:], seeds, workers), first):
             reseed(self._seed(epoch, "step", step))
+            if trace.tracer is not None:
+                trace.tracer.batch(job, batch)
             yield batch
             if job.state.position.step != step + 1:
                 raise UsageError(f"{self.name} epoch {epoch + 1}: call job.step() for each batch")
