@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from holdfast.rundir import Journal, Position, Record
-from tests.crash.test_killed_series import same
+from tests.crash.sameness import same
 from tests.warm_python import Child, WarmPython, wait_until
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "plain_loop.py"

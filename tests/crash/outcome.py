@@ -13,6 +13,13 @@ Verdict = Literal[
 ]
 
 
+SAME_BITS: Verdict = "same bits"
+CLEAR_REFUSAL: Verdict = "clear refusal"
+OTHER_BITS: Verdict = "other bits"
+TRACEBACK: Verdict = "traceback"
+NEEDLESS_RESTART: Verdict = "needless restart"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """One kill, cut or fault, and what came of it."""
@@ -23,8 +30,10 @@ class Outcome:
     verdict: Verdict
     evidence: str = ""
     """What shows it, where the verdict is not good."""
+    may_refuse: bool = True
+    """Whether a refusal is an answer; after a mere crash it is not."""
 
     @property
     def good(self) -> bool:
         """Whether the promises held."""
-        return self.verdict in ("same bits", "clear refusal")
+        return self.verdict == SAME_BITS or (self.may_refuse and self.verdict == CLEAR_REFUSAL)

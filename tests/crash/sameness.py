@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
-from holdfast.rundir import JobName, Journal, list_all_checkpoints
+from holdfast.rundir import STATUS_TEXT, JobName, Journal, list_all_checkpoints
 
-NOT_EXACT = {"timestamp", "time", "seconds", "run_id"}  # all else is compared with ==
+NOT_EXACT = {"timestamp", "time", "seconds", "run_id", "crc32"}  # all else is compared with ==
+NOT_THE_SAME = ("Directory:", "Updated:", "On disk:")  # lines of the status text
 _FILES = (".recovery_state.json", ".kfold_progress.json")
 _STAGES = ("head", "finetune")
 
@@ -47,6 +48,20 @@ def same_runs(calm: Path, stormy: Path) -> None:
     assert max(Counter(map(_key, _epochs(stormy))).values()) == 1, "an epoch stands twice"
 
 
+def what_stays(directory: Path) -> dict[str, Any]:
+    """Return all that a finished run has left in its directory."""
+    lines = (directory / STATUS_TEXT).read_text().splitlines()
+    done = [r["job"] for r in Journal(directory).read() if r["event"] == "job_completed"]
+    stays: dict[str, Any] = {
+        "files": sorted(path.name for path in directory.iterdir()),
+        "status": [line for line in lines if not line.startswith(NOT_THE_SAME)],
+        "completed": sorted(done),
+        "epochs": _epochs(directory),
+    }
+    stays |= {path.name: torch.load(path) for path in sorted(directory.glob("*.pth"))}
+    return stays | {name: _facts(directory / name) for name in _FILES}
+
+
 def _last_checkpoints(directory: Path) -> list[str]:
     """Return the names of each job's newest checkpoint, as the names have it."""
     newest: dict[JobName, tuple[tuple[int, int, int], str]] = {}
@@ -59,8 +74,6 @@ def _last_checkpoints(directory: Path) -> list[str]:
 
 def _facts(path: Path) -> dict[str, Any]:
     facts: dict[str, Any] = json.loads(path.read_text())
-    del facts["crc32"]  # covers the order of completion
-    facts["completed_backbones"] = sorted(facts.get("completed_backbones", []))
     return facts
 
 

@@ -1,18 +1,13 @@
 """The main promise, by injury: a series killed twenty times ends as the undisturbed one."""
 
-import json
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from holdfast.rundir import Journal
+from tests.crash.sameness import same_runs
 
 BACKBONES = "CustomResNetMish,CustomDeiTStyle,CustomConvNeXt"  # BatchNorm, transformer, DropPath
 KILLS = 20
@@ -31,7 +26,6 @@ threads = 1
 [head]
 augment = true
 """
-NOT_EXACT = {"timestamp", "time", "seconds", "run_id", "crc32"}  # clocks and names of runs
 
 
 def start(data: Path, directory: Path) -> subprocess.Popen[bytes]:
@@ -65,23 +59,6 @@ def kill_at_random(data: Path, directory: Path, chance: random.Random) -> None:
     assert child.returncode == -signal.SIGKILL, "it ended before it could be killed: train longer"
 
 
-def same(a: Any, b: Any, where: str = "") -> None:
-    """Compare everything with ==, tensors bit by bit."""
-    assert type(a) is type(b), where
-    if isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), where
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys(), where
-        for key in a.keys() - NOT_EXACT:
-            same(a[key], b[key], f"{where}.{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), where
-        for index, (left, right) in enumerate(zip(a, b, strict=True)):
-            same(left, right, f"{where}[{index}]")
-    else:
-        assert a == b, where
-
-
 def test_series_killed_twenty_times_equals_the_undisturbed_one(
     digits_folder: Path, tmp_path: Path
 ) -> None:
@@ -103,18 +80,4 @@ def test_series_killed_twenty_times_equals_the_undisturbed_one(
     assert len(weights) == 5
     last = [path.name for path in calm.glob("*_finetune_epoch5.pth")]
     assert len(last) == 3
-    for name in [*weights, *last]:
-        same(torch.load(calm / name), torch.load(stormy / name), name)
-    for name in (".recovery_state.json", ".kfold_progress.json"):
-        same(json.loads((calm / name).read_text()), json.loads((stormy / name).read_text()), name)
-    same(epochs(calm), epochs(stormy))
-    assert max(Counter(map(key, epochs(stormy))).values()) == 1
-
-
-def epochs(directory: Path) -> list[dict[str, Any]]:
-    """Return the journal's epochs; a resumed job may have added one after others' records."""
-    return sorted((r for r in Journal(directory).read() if r["event"] == "epoch"), key=key)
-
-
-def key(record: dict[str, Any]) -> tuple[str, str, int]:
-    return record["job"], record["stage"], record["epoch"]
+    same_runs(calm, stormy)

@@ -7,6 +7,7 @@ from holdfast.checkpoint.ledger import Ledger
 from holdfast.rundir import (
     JobName,
     best_path,
+    list_checkpoints,
     list_results,
     looks_whole,
     peek,
@@ -14,6 +15,7 @@ from holdfast.rundir import (
     rows,
     set_aside,
 )
+from holdfast.storage import remove
 
 OnNotice = Callable[[str], None]
 
@@ -32,6 +34,7 @@ def repair(ledger: Ledger, on_notice: OnNotice) -> None:
         if report.fault:
             move_aside(ledger, ledger.directory / report.name, report.fault, on_notice)
     _adopt_results(ledger)
+    _finish_completions(ledger)
 
 
 def move_aside(ledger: Ledger, path: Path, reason: str, on_notice: OnNotice) -> None:
@@ -59,3 +62,15 @@ def _adopt_results(ledger: Ledger) -> None:
         record = peek(path)
         ledger.agree_on_epochs(job, rows(record["history"]))
         ledger.completed(job, results.get(job, record["result"]), record["seconds"])
+
+
+def _finish_completions(ledger: Ledger) -> None:
+    """End what a crash left undone behind a result: a fold's checkpoints go, no job is current."""
+    state = ledger.state
+    for job in state.results:
+        if job.fold is not None and looks_whole(best_path(ledger.directory, job)):
+            for file in list_checkpoints(ledger.directory, job):
+                remove(file.path)
+    if state.current_job in state.results:
+        state.current_job = state.current_stage = state.current_epoch = None
+        ledger.publish(state)

@@ -203,6 +203,7 @@ class Job:
 
     def complete(self, **result: Any) -> Result:
         """Record the job's result, durably, with the weights the model has now."""
+        self.store.prune(self.name, self.settings.keep_latest)  # a crash may have left one too many
         record = weights_only(self.state.record(self.name, self.device))
         done = complete_job(self.ledger, self.store, self.name, result, record)
         if self.name.fold is not None:  # a fold is done for its result; see docs/internals.md
