@@ -3,7 +3,7 @@
 from holdfast.checkpoint.ledger import Ledger
 from holdfast.checkpoint.manager import CheckpointManager
 from holdfast.checkpoint.record import CheckpointRecord, make_record, weights_only
-from holdfast.checkpoint.repair import lost_weights, move_aside, repair
+from holdfast.checkpoint.repair import clear_images, lost_weights, move_aside, repair
 from holdfast.checkpoint.results import complete_job
 from holdfast.checkpoint.serialize import read_pth
 from holdfast.checkpoint.store import CheckpointStore
@@ -13,6 +13,7 @@ __all__ = [
     "CheckpointRecord",
     "CheckpointStore",
     "Ledger",
+    "clear_images",
     "complete_job",
     "lost_weights",
     "make_record",

@@ -1,5 +1,6 @@
 """The one writer of what a run knows: journal, recovery state, status text, in that order."""
 
+import os
 import uuid
 from collections import Counter
 from collections.abc import Mapping
@@ -9,9 +10,7 @@ from typing import Any
 from holdfast.rundir import (
     DEFAULT_STAGES,
     JOURNAL,
-    KFOLD_PROGRESS,
     LOCK,
-    RECOVERY_STATE,
     STATUS_TEXT,
     HistoryRow,
     JobName,
@@ -20,6 +19,7 @@ from holdfast.rundir import (
     Record,
     RecoveryState,
     Result,
+    find_faults,
     forget,
     kept,
     list_all_checkpoints,
@@ -32,6 +32,7 @@ from holdfast.rundir import (
     set_aside,
     set_aside_copy,
     stamped,
+    state_of,
 )
 from holdfast.status import render_text, summarise
 from holdfast.storage import (
@@ -66,16 +67,18 @@ class Ledger:
 
         Raises:
             DirectoryInUseError: another process is the writer.
+            RecoveryRefusedError: a newer Holdfast was.
         """
         if self.holding:
             return
         newly = self._lock.acquire()
         self.holding = True
         if newly:  # otherwise what is half-written is another ledger's of this process
-            settle_directory(self.directory)
-            remove_temporaries(self.directory)
-            self._mend()
-            self._finish_reset()
+            try:
+                self._take_up()
+            except BaseException:
+                self.close()  # whoever was refused holds nothing
+                raise
 
     def close(self) -> None:
         """Stop being the writer."""
@@ -91,7 +94,7 @@ class Ledger:
     @property
     def stages(self) -> tuple[str, ...]:
         """The order of a job's stages in this run."""
-        return tuple(self.state.run.get("stages", DEFAULT_STAGES))
+        return tuple(self.state.run.get("stages") or DEFAULT_STAGES)
 
     @property
     def run_id(self) -> str:
@@ -123,7 +126,7 @@ class Ledger:
     def plan(self, run: dict[str, Any], backbones: list[str], folds: dict[str, int]) -> None:
         """Record what the run is and what it is to train."""
         self.hold()
-        state = self.state
+        state, backbones = self.state, list(dict.fromkeys(backbones))
         known = (state.run, state.backbones, state.folds)
         if known != (run, backbones, folds) or not self.journal.has("run_planned"):
             self.journal.append("run_planned", run=run, backbones=backbones, folds=folds)
@@ -140,6 +143,7 @@ class Ledger:
         """Record that ``job`` starts, or goes on from ``position``."""
         self.hold()
         if position is None:
+            self.agree_on_epochs(job, [])  # what an earlier training of it did is done anew
             self.journal.append("job_started", job=str(job))
         else:
             self.journal.append("job_resumed", job=str(job), **vars(position))
@@ -188,24 +192,34 @@ class Ledger:
         status = summarise(self.directory, state, self.journal.read(), self._default_backbones)
         write_atomically(self.directory / STATUS_TEXT, render_text(status).encode())
 
+    def _take_up(self) -> None:
+        _ = self.state  # what a newer Holdfast wrote is refused before anything changes
+        settle_directory(self.directory)
+        remove_temporaries(self.directory)
+        self._mend()
+        self._finish_reset()
+
     def _mend(self) -> None:
         """Set damaged state files aside, and write anew what is damaged, torn or missing."""
         found = read_sources(self.directory)
-        state = load_state(self.directory)
+        state, self.mended = state_of(self.directory, found), find_faults(found)
+        for name, reason in self.mended.items():
+            self._set_aside(self.directory / name, reason, begun=state is not None)
         if state is None:
             return
-        self.mended = dict(found.faults)
-        for name in (RECOVERY_STATE, KFOLD_PROGRESS):
-            if name in found.faults:
-                set_aside(self.directory / name, found.faults[name])
-        if JOURNAL in found.faults:
-            set_aside_copy(self.journal.path, found.faults[JOURNAL])
-        if JOURNAL in found.faults or not self.journal.path.exists():
+        if JOURNAL in self.mended:
             self.journal.write_anew([*found.journal, kept(state)])
         elif found.torn:
             self.journal.write_anew(found.journal)
         if found.main is None or found.kfold is None:
             self.publish(state)
+
+    def _set_aside(self, path: Path, reason: str, *, begun: bool) -> None:
+        """Move a state file away; of a journal that is to be mended in its place, put a copy."""
+        if path == self.journal.path and begun and path.is_file():
+            set_aside_copy(self.directory, path, reason)
+        elif os.path.lexists(path):
+            set_aside(self.directory, path, reason)
 
     def _id_of_checkpoints(self) -> str:
         """Return the run id that most of the good checkpoints carry."""
@@ -228,8 +242,10 @@ class Ledger:
         state = self.state
         forget(state, backbone)
         self.publish(state)
-        done = stamped("reset_done", backbone=backbone)
-        self.journal.rewrite(lambda record: not _concerns(record, backbone), [done])
+        done = [stamped("reset_done", backbone=backbone)]
+        if self.journal.has("state_kept") and backbone is not None:
+            done.append(kept(state))
+        self.journal.rewrite(lambda record: not _concerns(record, backbone), done)
 
 
 def _at(state: RecoveryState, job: JobName, position: Position) -> RecoveryState:
@@ -244,6 +260,7 @@ def _is_epoch_of(record: Mapping[str, Any], job: JobName) -> bool:
 
 def _concerns(record: Record, backbone: str | None) -> bool:
     """Tell whether a reset wipes a record: itself, and what is about its backbone, or about any."""
-    if backbone is None or record["event"] == "reset":
+    if backbone is None or record["event"] in ("reset", "state_kept"):
         return True
-    return "job" in record and JobName.parse(record["job"]).backbone == backbone
+    job = record.get("job")
+    return isinstance(job, str) and JobName.parse(job).backbone == backbone

@@ -6,7 +6,7 @@ from pathlib import Path
 from holdfast.checkpoint.record import CheckpointRecord
 from holdfast.checkpoint.retention import Generation, keep
 from holdfast.checkpoint.serialize import read_pth, write_pth
-from holdfast.errors import DamagedCheckpointError
+from holdfast.errors import DamagedCheckpointError, UsageError
 from holdfast.rundir import (
     DEFAULT_STAGES,
     CheckpointFile,
@@ -39,7 +39,7 @@ class CheckpointStore:
     def save(self, job: JobName, position: Position, record: CheckpointRecord) -> Path:
         """Commit one checkpoint; when this returns it survives a power cut."""
         path = checkpoint_path(self.directory, job, position)
-        write_pth(path, {**record, "run_id": self.run_id})
+        write_pth(path, self._readable({**record, "run_id": self.run_id}, job, position))
         self._verified[path] = _stamp(path)
         return path
 
@@ -91,8 +91,16 @@ class CheckpointStore:
     def save_best(self, job: JobName, record: CheckpointRecord) -> Path:
         """Commit the file with a completed job's weights and result."""
         path = best_path(self.directory, job)
-        write_pth(path, {**record, "run_id": self.run_id})
+        write_pth(path, self._readable({**record, "run_id": self.run_id}, job, None))
         return path
+
+    def _readable(
+        self, record: CheckpointRecord, job: JobName, position: Position | None
+    ) -> CheckpointRecord:
+        """Return ``record``; UsageError where it would be set aside as damaged."""
+        if reason := mismatch(record, job, position, self.run_id):
+            raise UsageError(f"the checkpoint of {job} {reason}")
+        return record
 
     def _rank(self, position: Position) -> tuple[int, int, int]:
         return self.stages.index(position.stage), position.epoch, position.step

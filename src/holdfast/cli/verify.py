@@ -7,6 +7,7 @@ from rich.console import Console
 
 from holdfast.config import BACKBONES
 from holdfast.errors import EXIT_COMPLETE, RecoveryRefusedError, UsageError
+from holdfast.rundir import survey
 from holdfast.status import resume_lines, verification_lines, verify
 
 
@@ -22,8 +23,9 @@ def verify_run(directory: Path, *, as_json: bool = False, repair: bool = False) 
         raise UsageError(f"{directory}: no such directory; `holdfast train` makes it")
     console = Console(highlight=False, soft_wrap=True, markup=False)
     if repair:
+        told = Console(highlight=False, soft_wrap=True, markup=False, stderr=as_json)
         for line in _repair(directory):
-            console.print(f"! {line}")
+            told.print(f"! {line}")
     found = verify(directory, BACKBONES)
     if as_json:
         console.out(json.dumps(found.to_json(), indent=2), highlight=False)
@@ -35,10 +37,15 @@ def verify_run(directory: Path, *, as_json: bool = False, repair: bool = False) 
 
 def _repair(directory: Path) -> list[str]:
     """Do what a start would do before it trains; return what it would tell."""
-    from holdfast.checkpoint import Ledger, repair
+    if not survey(directory):
+        return []  # no run to repair, and none to begin
+    from holdfast.checkpoint import Ledger, clear_images, repair
 
     told: list[str] = []
     ledger = Ledger(directory)
-    repair(ledger, told.append)
-    ledger.close()
+    try:
+        repair(ledger, told.append)
+        clear_images(ledger, told.append)
+    finally:
+        ledger.close()
     return told

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from holdfast.data.decode import BadImage, square
 from holdfast.data.source import Source
-from holdfast.storage import atomic_writer
+from holdfast.errors import StorageError
+from holdfast.storage import atomic_writer, is_no_file
 from holdfast.storage.json_record import read_record, write_record
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -49,22 +50,28 @@ class Shard:
 
     def open(self) -> Pixels:
         """Map the file into memory; raises ValueError or OSError if it is not what it should be."""
-        pixels: Pixels = np.load(self.path, mmap_mode="r")
+        mapped = np.load(self.path, mmap_mode="r")
+        pixels: Pixels = mapped
         shape = (len(self.indices), self.side, self.side, 3)
         if pixels.dtype != np.uint8 or pixels.shape != shape or not pixels.flags.c_contiguous:
             raise ValueError(f"{self.path} holds {pixels.dtype} {pixels.shape}, not uint8 {shape}")
+        if self.path.stat().st_size != mapped.offset + pixels.nbytes:
+            raise ValueError(f"{self.path} holds more than its pixels")
         return pixels
 
     def find_record(self) -> ShardRecord | None:
         """Return the record beside the file: None until the shard is complete."""
         content = read_record(self._record_path)
-        return None if content is None else ShardRecord.from_json(content)
+        try:
+            return None if content is None else ShardRecord.from_json(content)
+        except (LookupError, TypeError, ValueError):  # a record, but of something else
+            return None
 
     def is_intact(self, record: ShardRecord) -> bool:
         """Read the pixels once and compare their CRC-32."""
         try:
-            return zlib.crc32(self.open().data) == record.crc32
-        except (OSError, ValueError, EOFError):
+            return not is_no_file(self.path) and zlib.crc32(self.open().data) == record.crc32
+        except (OSError, StorageError, ValueError, EOFError):
             return False
 
     def decode(self, source: Source, pool: Executor, tick: Callable[[], None]) -> ShardRecord:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from holdfast.storage.json_record import read_record, write_record
 UNREADABLE = "unreadable"
 """Stands for the hash of a file that cannot be read."""
 
+_HASH = re.compile("[0-9a-f]{64}")
 _BATCH = 1024  # files handed to the threads at a time
 _SAVE_EVERY = 30.0  # seconds; what a kill during the first hashing of a huge folder costs
 
@@ -30,7 +32,7 @@ class Stamps:
         self._root = os.path.abspath(root)  # noqa: PTH100 - a link to the folder may be renewed
         content = read_record(path) or {}
         known = content.get("files") if content.get("root") == self._root else None
-        self._files: dict[str, list[int | str]] = known or {}
+        self._files = _entries(known)
         self._changed = False
 
     def lookup(self, name: str, marks: list[int]) -> str | None:
@@ -101,6 +103,16 @@ def _hash_file(name: str, path: Path, stamps: Stamps | None) -> tuple[list[int],
             return marks, hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return [], UNREADABLE
+
+
+def _entries(known: object) -> dict[str, list[int | str]]:
+    """Return what can be hashes with their marks; a sum that agrees does not make it sensible."""
+    entries = known.items() if isinstance(known, dict) else ()
+    return {name: e for name, e in entries if isinstance(e, list) and e and _is_hash(e[-1])}
+
+
+def _is_hash(value: object) -> bool:
+    return isinstance(value, str) and (value == UNREADABLE or bool(_HASH.fullmatch(value)))
 
 
 def _marks(stat: os.stat_result) -> list[int]:

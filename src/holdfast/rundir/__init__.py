@@ -27,10 +27,26 @@ from holdfast.rundir.layout import (
 )
 from holdfast.rundir.peek import peek
 from holdfast.rundir.record import FORMAT_VERSION, mismatch
-from holdfast.rundir.recovery import RecoveryState, Result, forget, kept, load_state, save_state
-from holdfast.rundir.sources import Sources, read_sources
+from holdfast.rundir.recovery import (
+    RecoveryState,
+    Result,
+    find_faults,
+    forget,
+    kept,
+    load_state,
+    save_state,
+    state_of,
+)
+from holdfast.rundir.sources import MISSING, Sources, read_sources
 from holdfast.rundir.started import Started, last_start, record_start
-from holdfast.rundir.survey import FileReport, pth_reports, state_reports, survey
+from holdfast.rundir.survey import (
+    FileReport,
+    image_reports,
+    jobs_with_lost_weights,
+    pth_reports,
+    state_reports,
+    survey,
+)
 from holdfast.rundir.verify import damage, fault, looks_whole
 
 __all__ = [
@@ -46,6 +62,7 @@ __all__ = [
     "Journal",
     "KFOLD_PROGRESS",
     "LOCK",
+    "MISSING",
     "Position",
     "RECOVERY_STATE",
     "Record",
@@ -61,7 +78,10 @@ __all__ = [
     "columns",
     "damage",
     "fault",
+    "find_faults",
     "forget",
+    "image_reports",
+    "jobs_with_lost_weights",
     "kept",
     "last_start",
     "list_all_checkpoints",
@@ -81,6 +101,7 @@ __all__ = [
     "set_aside",
     "set_aside_copy",
     "stamped",
+    "state_of",
     "state_reports",
     "survey",
 ]

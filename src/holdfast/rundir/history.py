@@ -13,7 +13,10 @@ def columns(rows: list[HistoryRow]) -> dict[str, list[Any]]:
 
 
 def rows(columns: Mapping[str, list[Any]]) -> list[HistoryRow]:
-    """Read back what `columns` made."""
-    length = max((len(column) for column in columns.values()), default=0)
-    cells = [{name: column[i] for name, column in columns.items()} for i in range(length)]
+    """Read back what `columns` made; a user's own history may have other shapes in it."""
+    lists = {name: column for name, column in columns.items() if isinstance(column, list)}
+    length = max(map(len, lists.values()), default=0)
+    cells = [
+        {n: column[i] for n, column in lists.items() if i < len(column)} for i in range(length)
+    ]
     return [{name: value for name, value in row.items() if value is not None} for row in cells]

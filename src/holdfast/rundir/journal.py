@@ -10,9 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from holdfast.errors import UsageError
 from holdfast.rundir.layout import JOURNAL
-from holdfast.rundir.shapes import is_shaped
-from holdfast.storage import append_durably, storage_errors, write_atomically
+from holdfast.rundir.shapes import is_shaped, misshapen
+from holdfast.storage import append_durably, is_no_file, read_bytes, write_atomically
 
 Record = dict[str, Any]
 
@@ -28,6 +29,8 @@ _FIELDS = {  # what a record must have for `load_state` to build on it
     "run_planned": ("run", "backbones", "folds"),
     "state_kept": ("main", "kfold"),
 }
+
+_WHERE_PRESENT = {"seconds"}
 
 _LINE = re.compile(rb'(?P<body>\{.*), "crc32": (?P<crc>\d+)\}')
 
@@ -69,8 +72,16 @@ class Journal:
         self.path = directory / JOURNAL
 
     def append(self, event: str, **fields: Any) -> None:
-        """Add one record, durably."""
-        append_durably(self.path, self._newline_if_torn() + _line(stamped(event, **fields)))
+        """Add one record, durably.
+
+        Raises:
+            UsageError: it could not be read back, because of ``fields`` a user has chosen.
+        """
+        record = stamped(event, **fields)
+        if not is_shaped(record, required := _required(record)):
+            wrong = ", ".join(misshapen(record, required)) or "nested, large or odd values"
+            raise UsageError(f"{event} cannot be recorded in {self.path.name}: {wrong}")
+        append_durably(self.path, self._newline_if_torn() + _line(record))
 
     def read(self) -> list[Record]:
         """Return every whole record; a line torn by a crash, or damaged since, is not one."""
@@ -78,9 +89,8 @@ class Journal:
 
     def parse(self) -> "Parsed":
         """Read the file once, and judge every line of it."""
-        with storage_errors(self.path):
-            data = self.path.read_bytes() if self.path.exists() else b""
-        lines = [_parse(line) for line in data.splitlines()]
+        data = b"" if is_no_file(self.path) else read_bytes(self.path) or b""
+        lines = _parse_lines(data.splitlines())
         torn = bool(lines) and lines[-1] is None and not data.endswith(b"\n")
         return Parsed(lines[:-1] if torn else lines, torn)
 
@@ -118,6 +128,16 @@ def _line(record: Record) -> bytes:
     return body + b', "crc32": %d}\n' % zlib.crc32(body)
 
 
+def _parse_lines(lines: list[bytes]) -> list[Record | None]:
+    """Read each line; a second one with the same bytes, its time among them, was never written."""
+    seen: set[bytes] = set()
+    records = []
+    for line in lines:
+        records.append(None if line in seen else _parse(line))
+        seen.add(line)
+    return records
+
+
 def _parse(line: bytes) -> Record | None:
     match = _LINE.fullmatch(line)
     if match is None or zlib.crc32(match["body"]) != int(match["crc"][:12]):
@@ -126,5 +146,10 @@ def _parse(line: bytes) -> Record | None:
         record: Record = json.loads(match["body"] + b"}")
     except (ValueError, RecursionError):
         return None
-    required = ("time", "event", *_FIELDS.get(str(record.get("event")), ()))
-    return record if is_shaped(record, required) else None
+    return record if is_shaped(record, _required(record)) else None
+
+
+def _required(record: Record) -> tuple[str, ...]:
+    event = record.get("event")
+    known = _FIELDS.get(event, ()) if isinstance(event, str) else ()
+    return ("time", "event", *known, *_WHERE_PRESENT & record.keys())

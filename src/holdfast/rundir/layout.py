@@ -18,11 +18,12 @@ DEFAULT_STAGES = ("head", "finetune")
 
 _BACKBONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(?:_[A-Za-z0-9.+-]+)*")
 _STAGE = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+_NUMBER = r"[1-9][0-9]{0,11}"  # more than anybody has of epochs, steps or folds
 _CHECKPOINT = re.compile(
-    r"(?P<backbone>.+?)(?:_fold(?P<fold>[1-9]\d*))?_(?P<stage>[A-Za-z][A-Za-z0-9]*)"
-    r"_epoch(?P<epoch>\d+)(?:_step(?P<step>\d+))?\.pth"
+    rf"(?P<backbone>.+?)(?:_fold(?P<fold>{_NUMBER}))?_(?P<stage>[A-Za-z][A-Za-z0-9]*)"
+    rf"_epoch(?P<epoch>0|{_NUMBER})(?:_step(?P<step>{_NUMBER}))?\.pth"
 )
-_BEST = re.compile(r"(?P<backbone>.+?)(?:_fold(?P<fold>[1-9]\d*))?_best\.pth")
+_BEST = re.compile(rf"(?P<backbone>.+?)(?:_fold(?P<fold>{_NUMBER}))?_best\.pth")
 _RESERVED = re.compile(r"_fold\d+$|_epoch\d+|_best$")
 
 
@@ -39,7 +40,7 @@ class JobName:
     @classmethod
     def parse(cls, text: str) -> "JobName":
         """Read back what ``str`` made."""
-        match = re.fullmatch(r"(.+?)_fold([1-9]\d*)", text)
+        match = re.fullmatch(rf"(.+?)_fold({_NUMBER})", text)
         return cls(match[1], int(match[2])) if match else cls(text)
 
 
@@ -90,7 +91,7 @@ def best_path(directory: Path, job: JobName) -> Path:
 def parse_checkpoint(path: Path) -> CheckpointFile | None:
     """Read job and position off a file's name; None where the name is not a checkpoint's."""
     match = _CHECKPOINT.fullmatch(path.name)
-    if match is None:
+    if match is None or not is_backbone_name(match["backbone"]):
         return None
     fold = int(match["fold"]) if match["fold"] else None
     position = Position(match["stage"], int(match["epoch"]), int(match["step"] or 0))
@@ -108,7 +109,7 @@ def list_checkpoints(directory: Path, job: JobName) -> list[CheckpointFile]:
 def parse_result(path: Path) -> JobName | None:
     """Read the job off the name of a ``…_best.pth``; None where the name is not one's."""
     match = _BEST.fullmatch(path.name)
-    if match is None:
+    if match is None or not is_backbone_name(match["backbone"]):
         return None
     return JobName(match["backbone"], int(match["fold"]) if match["fold"] else None)
 

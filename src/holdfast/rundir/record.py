@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from holdfast.rundir.layout import JobName, Position
+from holdfast.rundir.layout import JobName, Position, is_backbone_name, is_stage_name
+from holdfast.rundir.shapes import Check, is_count, is_plain
 
 FORMAT_VERSION = 1
 GUIDE_KEYS = (
@@ -22,24 +23,31 @@ OUR_KEYS = (
     *("format_version", "run_id", "fold", "step"),
     *("objects", "running", "best", "stale", "seconds"),
 )
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "format_version": int,
-    "run_id": str,
-    "backbone_name": str,
-    "fold": (int, type(None)),
-    "stage": str,
-    "epoch": int,
-    "step": int,
-    "model_state_dict": (Mapping, type(None)),
-    "metrics": Mapping,
-    "history": Mapping,
-    "objects": Mapping,
-    "running": Mapping,
-    "best": (Mapping, type(None)),
-    "stale": int,
-    "seconds": (int, float),
+_CHECKS: dict[str, Check] = {
+    "format_version": lambda value: is_count(value, 1),
+    "run_id": lambda value: isinstance(value, str),
+    "backbone_name": lambda value: isinstance(value, str) and is_backbone_name(value),
+    "fold": lambda value: value is None or is_count(value, 1),
+    "stage": lambda value: isinstance(value, str) and is_stage_name(value),
+    "epoch": is_count,
+    "step": is_count,
+    "model_state_dict": lambda value: value is None or isinstance(value, Mapping),
+    "metrics": lambda value: isinstance(value, Mapping) and is_plain(value),
+    "history": lambda value: isinstance(value, Mapping) and is_plain(value),
+    "objects": lambda value: isinstance(value, Mapping),
+    "running": lambda value: value == {} or _has(value, samples=int, sums=Mapping),
+    "best": lambda value: value is None or _has(value, metric=object, epoch=int, model=Mapping),
+    "stale": is_count,
+    "seconds": lambda value: type(value) in (int, float),
 }
-_PARTS = {"best": {"metric", "epoch", "model"}, "running": {"samples", "sums"}}
+
+
+def _has(value: object, **kinds: type) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and value.keys() == kinds.keys()
+        and all(isinstance(value[key], kind) for key, kind in kinds.items())
+    )
 
 
 def mismatch(record: object, job: JobName, position: Position | None, run_id: str) -> str | None:
@@ -59,15 +67,16 @@ def mismatch(record: object, job: JobName, position: Position | None, run_id: st
     if position is None:
         if held != job:
             return f"holds {held}, not what its name says"
-        return None if isinstance(record.get("result"), Mapping) else "holds no result"
+        result = record.get("result")
+        return None if isinstance(result, dict) and is_plain(result) else "holds no result"
     if (held, at) != (job, position):
         return f"holds {held}, {at}, not what its name says"
-    return None
+    return "holds a result, not what its name says" if "result" in record else None
 
 
 def _misshapen(record: Mapping[str, Any]) -> str | None:
     version = record.get("format_version")
-    if isinstance(version, int) and version > FORMAT_VERSION:
+    if is_count(version) and version > FORMAT_VERSION:
         return (
             f"written by a newer Holdfast (format {version}, this one reads up to "
             f"{FORMAT_VERSION}; pip install -U holdfast)"
@@ -75,6 +84,5 @@ def _misshapen(record: Mapping[str, Any]) -> str | None:
     missing = [key for key in (*GUIDE_KEYS, *OUR_KEYS) if key not in record]
     if missing:
         return f"lacks {', '.join(missing)}"
-    wrong = [key for key, kind in _KINDS.items() if not isinstance(record[key], kind)]
-    wrong += [key for key, parts in _PARTS.items() if record[key] and parts - set(record[key])]
+    wrong = [key for key, is_good in _CHECKS.items() if not is_good(record[key])]
     return f"has no usable {', '.join(wrong)}" if wrong else None

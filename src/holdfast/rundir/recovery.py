@@ -10,8 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from holdfast.errors import UsageError
 from holdfast.rundir.journal import Record, stamped
 from holdfast.rundir.layout import (
+    JOURNAL,
     KFOLD_PROGRESS,
     RECOVERY_STATE,
     CheckpointFile,
@@ -19,10 +21,12 @@ from holdfast.rundir.layout import (
     list_all_checkpoints,
 )
 from holdfast.rundir.record import FORMAT_VERSION
-from holdfast.rundir.sources import MAIN_FIELDS, facts_crc, read_sources
+from holdfast.rundir.shapes import FIELDS, MAIN_FIELDS, is_shaped, misshapen
+from holdfast.rundir.sources import Sources, facts_crc, read_sources
 from holdfast.storage import write_atomically
 
 Result = dict[str, Any]
+_JOURNALED = ("backbones", "folds", "results", "failed", "run", "run_id", "extra")
 
 
 @dataclass
@@ -74,7 +78,11 @@ def load_state(directory: Path) -> RecoveryState | None:
     Raises:
         RecoveryRefusedError: a newer Holdfast wrote it.
     """
-    found = read_sources(directory)
+    return state_of(directory, read_sources(directory))
+
+
+def state_of(directory: Path, found: Sources) -> RecoveryState | None:
+    """Bring together what can be believed; None where that is nothing."""
     intact = found.main is not None and found.kfold is not None
     records = found.journal_after_damage if intact else found.journal
     state = _from_files(found.main or {}, found.kfold or {})
@@ -83,6 +91,29 @@ def load_state(directory: Path) -> RecoveryState | None:
         _locate(state, directory)
     begun = found.main or found.kfold or records or state.current_job
     return state if begun else None
+
+
+def find_faults(found: Sources) -> dict[str, str]:
+    """Say what is wrong with the three sources, by file name.
+
+    The journal is written before the files: where it lacks what they know, it has lost lines.
+    """
+    faults = dict(found.faults)
+    if JOURNAL not in faults and found.main is not None and found.kfold is not None:
+        alone, whole = RecoveryState(), _from_files(found.main, found.kfold)
+        _replay(alone, found.journal)
+        _replay(whole, found.journal)
+        if _facts(alone) != _facts(whole):
+            faults[JOURNAL] = "has lost lines: it lacks what the recovery state knows"
+    return faults
+
+
+def _facts(state: RecoveryState) -> str:
+    """Return what the journal records of a state, so that it can be compared; NaN is not NaN."""
+    facts: Record = {name: getattr(state, name) for name in _JOURNALED}
+    for name in ("results", "failed"):
+        facts[name] = {str(job): value for job, value in facts[name].items()}
+    return json.dumps(facts, sort_keys=True)
 
 
 def save_state(directory: Path, state: RecoveryState) -> None:
@@ -140,7 +171,7 @@ def _from_files(main: Record, folds: Record) -> RecoveryState:
         current_epoch=main.get("current_epoch"),
         run=dict(main.get("run", {})),
         run_id=main.get("run_id", ""),
-        extra={k: v for k, v in main.items() if k not in {*MAIN_FIELDS, "crc32"}},
+        extra={k: v for k, v in main.items() if k not in {*MAIN_FIELDS, "format_version", "crc32"}},
         timestamp=(main or folds).get("timestamp", ""),
     )
 
@@ -150,7 +181,8 @@ def _replay(state: RecoveryState, journal: list[Record]) -> None:
     for record in journal:
         match record.get("event"):
             case "state_kept":
-                vars(state).update(vars(_from_files(record["main"], record["kfold"])))
+                known = vars(_from_files(record["main"], record["kfold"]))
+                vars(state).update({name: known[name] for name in _JOURNALED})
             case "run_identified":
                 state.run_id = record["run_id"]
             case "run_planned":
@@ -207,5 +239,8 @@ def kept(state: RecoveryState) -> Record:
 
 def _write(path: Path, record: Record) -> None:
     record["format_version"] = FORMAT_VERSION
+    if not is_shaped(record, required := FIELDS[path.name]):
+        wrong = ", ".join(misshapen(record, required)) or "nested, large or odd values"
+        raise UsageError(f"{path.name} cannot be written: {wrong}")
     whole = {**record, "crc32": facts_crc(record)}
     write_atomically(path, json.dumps(whole, indent=2).encode() + b"\n")

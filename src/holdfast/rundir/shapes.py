@@ -1,16 +1,71 @@
 """What the fields of our JSON must look like; a sum that agrees does not make them sensible."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
-from holdfast.rundir.layout import JobName, is_backbone_name, is_stage_name
+from holdfast.rundir.layout import (
+    KFOLD_PROGRESS,
+    RECOVERY_STATE,
+    JobName,
+    is_backbone_name,
+    is_stage_name,
+)
 
 Check = Callable[[Any], bool]
-_MOST = 10**9  # more epochs, steps or folds than anybody has
+
+KFOLD_FIELDS = ("folds", "completed", "timestamp", "run_id")
+MAIN_FIELDS = (
+    *("completed_backbones", "current_backbone", "current_stage", "current_epoch", "results"),
+    *("backbones", "failed", "run", "run_id", "current_fold", "timestamp"),
+)
+FIELDS = {
+    RECOVERY_STATE: (*MAIN_FIELDS, "format_version"),
+    KFOLD_PROGRESS: (*KFOLD_FIELDS, "format_version"),
+}
+_MOST = 10**12  # more epochs or steps than anybody has
+_MOST_JOBS = 10**5
+_DEEPEST = 32
+_MOST_VALUES = 10**6
+_LARGEST = 10**300  # beyond lies what is no float
+_FOLD = re.compile("[1-9][0-9]{0,5}")
 
 
-def _count(value: Any, least: int = 0) -> bool:
+def is_plain(value: Any) -> bool:
+    """Tell whether a value is what JSON knows, no larger or deeper than any code can handle."""
+    todo, seen = [(value, 0)], 1
+    while todo:
+        item, depth = todo.pop()
+        if isinstance(item, Mapping):
+            if not all(isinstance(key, str) for key in item):
+                return False
+            inside = list(item.values())
+        elif isinstance(item, list | tuple):
+            inside = list(item)
+        elif _is_leaf(item):
+            continue
+        else:
+            return False
+        seen += len(inside)
+        if depth == _DEEPEST or seen > _MOST_VALUES:
+            return False
+        todo += [(one, depth + 1) for one in inside]
+    return True
+
+
+def _is_leaf(value: Any) -> bool:
+    if type(value) is int:
+        return abs(value) < _LARGEST
+    return value is None or isinstance(value, str | float | bool)
+
+
+def is_count(value: Any, least: int = 0) -> TypeGuard[int]:
+    """Tell whether a value can count epochs or steps."""
     return type(value) is int and least <= value <= _MOST
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float)
 
 
 def _text(value: Any) -> bool:
@@ -19,6 +74,10 @@ def _text(value: Any) -> bool:
 
 def _name(value: Any) -> bool:
     return isinstance(value, str) and is_backbone_name(value)
+
+
+def _names(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_name, value)) and len({*value}) == len(value)
 
 
 def _stage(value: Any) -> bool:
@@ -34,15 +93,11 @@ def _object(value: Any) -> bool:
 
 
 def _fold(value: Any) -> bool:
-    return isinstance(value, str) and value.isdecimal() and _count(int(value[:12]), 1)
+    return isinstance(value, str) and bool(_FOLD.fullmatch(value))
 
 
 def _or_none(check: Check) -> Check:
     return lambda value: value is None or check(value)
-
-
-def _list_of(check: Check) -> Check:
-    return lambda value: isinstance(value, list) and all(map(check, value))
 
 
 def _dict_of(key: Check, item: Check) -> Check:
@@ -51,44 +106,55 @@ def _dict_of(key: Check, item: Check) -> Check:
     )
 
 
+def _folds(value: Any) -> bool:
+    return _dict_of(_name, is_count)(value) and sum(value.values()) <= _MOST_JOBS
+
+
 def _run(value: Any) -> bool:
-    stages = value.get("stages", {}) if isinstance(value, dict) else None
-    return _dict_of(_stage, _count)(stages)
+    return (
+        isinstance(value, dict)
+        and _dict_of(_stage, is_count)(value.get("stages", {}))
+        and _dict_of(_text, _object)(value.get("settings", {}))
+    )
 
 
 _CHECKS: dict[str, Check] = {
     "backbone": _or_none(_name),
-    "backbones": _list_of(_name),
+    "backbones": _names,
     "boot_id": _text,
     "completed": _dict_of(_name, _dict_of(_fold, _object)),
-    "completed_backbones": _list_of(_name),
+    "completed_backbones": _names,
     "current_backbone": _or_none(_name),
-    "current_epoch": _or_none(_count),
-    "current_fold": _or_none(lambda value: _count(value, 1)),
-    "current_stage": _or_none(_stage),
-    "epoch": _count,
+    "current_epoch": _or_none(is_count),
+    "current_fold": _or_none(lambda value: is_count(value, 1)),
+    "current_stage": _or_none(_text),  # the guide has "interrupted" there
+    "epoch": is_count,
     "error": _text,
     "event": _text,
     "extra": _object,
     "failed": _dict_of(_job, _text),
-    "folds": _dict_of(_name, _count),
-    "format_version": _count,
+    "folds": _folds,
+    "format_version": is_count,
     "job": _job,
-    "kfold": _object,
-    "main": _object,
+    "kfold": lambda value: is_shaped(value, KFOLD_FIELDS),
+    "main": lambda value: is_shaped(value, MAIN_FIELDS),
     "result": _object,
     "results": _dict_of(_name, _object),
     "run": _run,
     "run_id": _text,
+    "seconds": _number,
     "stage": _stage,
-    "step": _count,
+    "step": is_count,
     "time": _text,
     "timestamp": _text,
 }
 
 
+def misshapen(record: Mapping[str, Any], required: Iterable[str]) -> list[str]:
+    """Name the ``required`` fields that ``record`` lacks, or has of no sensible kind."""
+    return [name for name in required if name not in record or not _CHECKS[name](record[name])]
+
+
 def is_shaped(record: Any, required: Iterable[str]) -> bool:
-    """Tell whether ``record`` has the ``required`` fields, each of a sensible kind."""
-    return isinstance(record, Mapping) and all(
-        field in record and _CHECKS[field](record[field]) for field in required
-    )
+    """Tell whether ``record`` has the ``required`` fields, and all of it is of a sensible kind."""
+    return isinstance(record, dict) and is_plain(record) and not misshapen(record, required)

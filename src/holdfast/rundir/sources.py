@@ -1,27 +1,23 @@
 """The three places where a run's state stands, read and judged: two JSON files and the journal."""
 
+import errno
 import json
+import os
 import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.errors import RecoveryRefusedError
-from holdfast.rundir.journal import Journal, Record
+from holdfast.errors import RecoveryRefusedError, StorageError
+from holdfast.rundir.journal import Journal, Parsed, Record
 from holdfast.rundir.layout import JOURNAL, KFOLD_PROGRESS, RECOVERY_STATE
 from holdfast.rundir.record import FORMAT_VERSION
-from holdfast.rundir.shapes import is_shaped
-from holdfast.storage import storage_errors
+from holdfast.rundir.shapes import FIELDS, is_count, is_shaped
+from holdfast.storage import is_no_file, read_bytes
 
-MAIN_FIELDS = (
-    *("completed_backbones", "current_backbone", "current_stage", "current_epoch", "results"),
-    *("format_version", "backbones", "failed", "run", "run_id", "current_fold", "timestamp"),
-)
-_FIELDS = {
-    RECOVERY_STATE: MAIN_FIELDS,
-    KFOLD_PROGRESS: ("format_version", "folds", "completed", "timestamp", "run_id"),
-}
+MISSING = "missing"
 _ANOTHER_RUN = "is another run's"
+_DAMAGED = "truncated, or not what was written"
 
 
 @dataclass(frozen=True)
@@ -45,19 +41,12 @@ def read_sources(directory: Path) -> Sources:
     Raises:
         RecoveryRefusedError: a newer Holdfast wrote one of them.
     """
-    journal = Journal(directory).parse()
+    files = {name: _read_file(directory / name) for name in FIELDS}
+    journal = Journal(directory).parse()  # read last: a writer beside us appends to it first
     records, after_damage = journal.records, journal.records_after_damage
-    files = {name: _read_file(directory / name) for name in (RECOVERY_STATE, KFOLD_PROGRESS)}
-    faults = {
-        name: "truncated, or not what was written"
-        for name, record in files.items()
-        if record is None and (directory / name).exists()
-    }
-    if journal.fault:
-        faults[JOURNAL] = journal.fault
+    faults = _faults(directory, files, journal)
     ids = {name: record["run_id"] for name, record in files.items() if record}
-    ids[JOURNAL] = next((r["run_id"] for r in reversed(records) if "run_id" in r), "")
-    for name in _strangers(ids):
+    for name in _strangers({**ids, JOURNAL: _run_id(records)}):
         faults[name] = _ANOTHER_RUN
         if name == JOURNAL:
             records, after_damage = [], []
@@ -65,6 +54,25 @@ def read_sources(directory: Path) -> Sources:
             files[name] = None
     main, kfold = files[RECOVERY_STATE], files[KFOLD_PROGRESS]
     return Sources(main, kfold, records, after_damage, journal.torn, faults)
+
+
+def _faults(directory: Path, files: dict[str, Record | None], journal: Parsed) -> dict[str, str]:
+    """Say what is wrong with each file by itself; what a crash leaves is no fault."""
+    there = {name: os.path.lexists(directory / name) for name in (*files, JOURNAL)}
+    faults = {name: _DAMAGED for name, record in files.items() if record is None and there[name]}
+    if journal.fault:
+        faults[JOURNAL] = journal.fault
+    if len(journal.lines) > 1:  # the second is only written when both files have been
+        faults |= {name: MISSING for name in files if not there[name]}
+    if not there[JOURNAL] and any(files.values()):  # it is written before the files
+        faults[JOURNAL] = MISSING
+    return faults | {name: "is no file" for name in there if is_no_file(directory / name)}
+
+
+def _run_id(journal: list[Record]) -> str:
+    """Return the run id that a journal names last, empty where it names none."""
+    ids = (r["main"] if r["event"] == "state_kept" else r for r in reversed(journal))
+    return next((str(r["run_id"]) for r in ids if "run_id" in r), "")
 
 
 def _strangers(ids: dict[str, str]) -> list[str]:
@@ -75,19 +83,22 @@ def _strangers(ids: dict[str, str]) -> list[str]:
 
 def _read_file(path: Path) -> Record | None:
     try:
-        with storage_errors(path):
-            record = json.loads(path.read_bytes()) if path.exists() else None
+        record = None if is_no_file(path) else json.loads(read_bytes(path) or b"")
         if not isinstance(record, dict) or record.get("crc32") != facts_crc(record):
             return None
     except (ValueError, RecursionError):
         return None
+    except StorageError as error:
+        if error.errno != errno.EIO:
+            raise
+        return None  # a bad sector is no better; if it is the whole disk, the journal says so
     version = record.get("format_version")
-    if isinstance(version, int) and version > FORMAT_VERSION:
+    if is_count(version) and version > FORMAT_VERSION:
         raise RecoveryRefusedError(
             f"{path}: written by a newer Holdfast (format {version}, this one reads up to "
             f"{FORMAT_VERSION}); upgrade with pip install -U holdfast"
         )
-    return record if is_shaped(record, _FIELDS[path.name]) else None
+    return record if is_shaped(record, FIELDS[path.name]) else None
 
 
 def facts_crc(record: Record) -> int:

@@ -1,30 +1,35 @@
 """Every file of a run, and what is wrong with it; needs neither torch nor a lock."""
 
+import os
 import re
 import zlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.rundir.journal import Journal
 from holdfast.rundir.layout import (
     DAMAGED,
     IMAGE_CACHE,
     JOURNAL,
     KFOLD_PROGRESS,
     RECOVERY_STATE,
+    JobName,
+    best_path,
     parse_checkpoint,
     parse_result,
 )
-from holdfast.rundir.recovery import load_state
-from holdfast.rundir.sources import read_sources
-from holdfast.rundir.verify import fault
-from holdfast.storage import is_temporary
+from holdfast.rundir.recovery import RecoveryState, find_faults, load_state
+from holdfast.rundir.sources import MISSING, read_sources
+from holdfast.rundir.verify import GONE, fault, looks_whole
+from holdfast.storage import is_no_file, is_temporary, storage_errors
 from holdfast.storage.json_record import read_record
 
 CHECKPOINT, RESULT, STATE = "checkpoint", "result", "state"
 IMAGES, LEFTOVER = "images", "leftover"
 _READERS = 4  # zlib sums without the interpreter's lock
+_IMAGE_FILE = re.compile(r"(index|stamps)\.json|images_\d{5}\.(npy|json)")
+_KEYS = {"index": {"key", "rows"}, "stamps": {"root", "files"}}
 _NPY = re.compile(
     rb"\x93NUMPY\x01\x00(?s:..)\{'descr': '\|u1', 'fortran_order': False, "
     rb"'shape': \((\d+), (\d+), (\d+), 3\), \} *\n"
@@ -48,17 +53,22 @@ def survey(directory: Path) -> list[FileReport]:
         RecoveryRefusedError: a newer Holdfast wrote the recovery state.
         StorageError: a file may be good, but this process may not open it.
     """
-    return [*state_reports(directory), *pth_reports(directory), *_image_reports(directory)] + [
-        FileReport(str(path.relative_to(directory)), LEFTOVER) for path in _leftovers(directory)
-    ]
+    with storage_errors(directory):
+        return [
+            *state_reports(directory),
+            *pth_reports(directory),
+            *_lost_weights(directory),
+            *image_reports(directory),
+            *_leftovers(directory),
+        ]
 
 
 def state_reports(directory: Path) -> list[FileReport]:
-    """Report on recovery state, fold progress and journal, where they are."""
-    faults = read_sources(directory).faults
+    """Report on recovery state, fold progress and journal; one that is missing is a fault."""
+    faults = find_faults(read_sources(directory))
     names = (RECOVERY_STATE, KFOLD_PROGRESS, JOURNAL)
-    there = [name for name in names if (directory / name).exists()]
-    return [FileReport(name, STATE, faults.get(name)) for name in there]
+    known = [name for name in names if name in faults or os.path.lexists(directory / name)]
+    return [FileReport(name, STATE, faults.get(name)) for name in known]
 
 
 def pth_reports(directory: Path) -> list[FileReport]:
@@ -71,28 +81,53 @@ def pth_reports(directory: Path) -> list[FileReport]:
     return [
         FileReport(path.name, RESULT if parse_result(path) else CHECKPOINT, reason)
         for path, reason in zip(paths, faults, strict=True)
+        if reason != GONE or os.path.lexists(path)  # the writer has pruned it meanwhile
     ]
 
 
-def _image_reports(directory: Path) -> Iterator[FileReport]:
-    """Report on the image cache; what is damaged there is decoded again."""
-    for path in sorted((directory / IMAGE_CACHE).rglob("*")):
-        if path.suffix in (".npy", ".json") and not is_temporary(path):
-            yield FileReport(str(path.relative_to(directory)), IMAGES, _image_fault(path))
+def jobs_with_lost_weights(directory: Path, state: RecoveryState) -> list[JobName]:
+    """Return the completed jobs whose weights file was written, and is gone or cut short."""
+    records = [r for r in Journal(directory).read() if r["event"] == "job_completed"]
+    written = {JobName.parse(r["job"]) for r in records if r.get("weights")}
+    return [
+        job
+        for job in state.results
+        if job in written and not looks_whole(best_path(directory, job))
+    ]
+
+
+def _lost_weights(directory: Path) -> list[FileReport]:
+    state = load_state(directory) or RecoveryState()
+    lost = (best_path(directory, job) for job in jobs_with_lost_weights(directory, state))
+    return [FileReport(path.name, RESULT, MISSING) for path in lost if not os.path.lexists(path)]
+
+
+def image_reports(directory: Path) -> list[FileReport]:
+    """Report on the image cache, of which anything may be missing: it is decoded again."""
+    cache = directory / IMAGE_CACHE
+    found = [p for p in sorted(cache.rglob("*")) if _IMAGE_FILE.fullmatch(p.name)]
+    return [FileReport(str(p.relative_to(directory)), IMAGES, _image_fault(p)) for p in found]
 
 
 def _image_fault(path: Path) -> str | None:
+    if is_no_file(path):
+        return "is no file"
     if path.suffix == ".json":
-        return None if read_record(path) is not None else "truncated, or not what was written"
+        content, keys = read_record(path), _KEYS.get(path.stem, {"crc32", "bad"})
+        return None if content and keys <= content.keys() else "not what was written"
     content = read_record(path.with_suffix(".json"))
     if content is None:
-        return "no record of it"
-    data = path.read_bytes()
+        return None  # a start decodes it anew
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None  # whoever decodes has replaced it
     header = _NPY.match(data)
     good = header is not None and zlib.crc32(data[header.end() :]) == content.get("crc32")
     return None if good else "the pixels are not what was written"
 
 
-def _leftovers(directory: Path) -> list[Path]:
+def _leftovers(directory: Path) -> list[FileReport]:
     aside = sorted((directory / DAMAGED).glob("*")) if (directory / DAMAGED).is_dir() else []
-    return [path for path in sorted(directory.iterdir()) if is_temporary(path)] + aside
+    paths = [path for path in sorted(directory.iterdir()) if is_temporary(path)] + aside
+    return [FileReport(str(path.relative_to(directory)), LEFTOVER) for path in paths]

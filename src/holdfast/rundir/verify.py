@@ -10,8 +10,12 @@ from holdfast.errors import StorageError
 from holdfast.rundir.layout import parse_checkpoint, parse_result
 from holdfast.rundir.peek import peek
 from holdfast.rundir.record import mismatch
+from holdfast.storage import is_no_file
 
+GONE = "the file is gone"
 _FOLDER = 0x10  # the bit that DOS sets for one
+_END = struct.Struct("<4s16sH")  # what ends a zip: its magic, sizes, and a comment's length
+_LONGEST = 80
 _ANOTHER_TIME = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError),
@@ -28,11 +32,13 @@ def damage(path: Path) -> str | None:
     Raises:
         StorageError: the file may be good, but this process may not open it.
     """
+    if is_no_file(path):
+        return "is no file"
     try:
         with zipfile.ZipFile(path) as archive:
-            bad = _called_a_folder(archive) or archive.testzip()
+            bad = _unlike_torchs(archive, path.stat().st_size) or archive.testzip()
     except FileNotFoundError:
-        return "the file is gone"
+        return GONE
     except _UNREADABLE:
         return "truncated, or not a checkpoint"
     except OSError as error:
@@ -41,25 +47,49 @@ def damage(path: Path) -> str | None:
                 f"{path}: {error.strerror}; put that right and run the same command again"
             ) from error
         return f"cannot be read: {error.strerror}"
-    return None if bad is None else f"record {bad} is not what was written"
+    return None if bad is None else f"record {printable(bad)} is not what was written"
 
 
-def _called_a_folder(archive: zipfile.ZipFile) -> str | None:
-    """Name a record whose header says that it is a folder; no CRC covers the headers.
+def _unlike_torchs(archive: zipfile.ZipFile, size: int) -> str | None:
+    """Name a record that torch did not write like this; no CRC covers a zip's headers.
 
-    One flipped bit does it. torch then reads nothing, and returns a tensor of whatever happens
-    to be in memory, while zipfile reads on and finds the right CRC.
+    One flipped bit makes a folder of a record: torch then reads nothing, and returns a tensor
+    of whatever happens to be in memory, while zipfile reads on and finds the right CRC. With
+    something before or behind the archive, or two records of one name, they read different ones.
     """
-    folders = (record.filename for record in archive.infolist() if record.external_attr & _FOLDER)
-    return next(folders, None)
+    records = archive.infolist()
+    if not records or records[0].header_offset != 0:
+        return "table"
+    assert archive.fp is not None
+    archive.fp.seek(size - _END.size)
+    magic, *_, comment = _END.unpack(archive.fp.read(_END.size))
+    if (magic, comment) != (b"PK\5\6", 0):
+        return "table"
+    folder = records[0].filename.partition("/")[0]
+    seen: set[str] = set()
+    for record in records:
+        name = record.filename.lower()  # as torch's reader compares
+        stored = record.compress_type == zipfile.ZIP_STORED and not record.external_attr & _FOLDER
+        if not stored or name in seen or not record.filename.startswith(f"{folder}/"):
+            return record.filename
+        seen.add(name)
+    return None
+
+
+def printable(text: str) -> str:
+    """Return ``text`` as one can show it: it comes from a file that anybody may have made."""
+    shown = ascii(text)[1:-1]
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
 
 
 def looks_whole(path: Path) -> bool:
     """Tell whether a ``.pth`` is there and ends as one does; a look, where `damage` reads all."""
     try:
+        if is_no_file(path):
+            return False
         with zipfile.ZipFile(path) as archive:
             return bool(archive.infolist())
-    except (OSError, *_UNREADABLE):
+    except (OSError, StorageError, *_UNREADABLE):
         return False
 
 
@@ -77,8 +107,11 @@ def fault(path: Path, run_id: str = "") -> str | None:
     file, job = parse_checkpoint(path), parse_result(path)
     try:
         record = peek(path)
+    except FileNotFoundError:
+        return GONE
     except (ValueError, RecursionError, MemoryError) as error:
-        return f"not a plain file of tensors: {error or type(error).__name__}"
+        reason = printable(str(error)) or type(error).__name__
+        return f"not a plain file of tensors: {reason}"
     if job is not None:
         return mismatch(record, job, None, run_id)
     if file is not None:

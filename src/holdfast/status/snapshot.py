@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +97,8 @@ def summarise(
     A checkpoint that is not good by ``is_good`` does not count: a start steps over it.
     """
     known = state or RecoveryState()
-    if not known.backbones:
-        known.backbones = default_backbones or known.completed_backbones
+    backbones = known.backbones or default_backbones or known.completed_backbones
+    known = replace(known, backbones=backbones)
     positions = _newest_positions(directory, known, is_good)
     jobs = [_job_status(job, known, positions, journal) for job in known.jobs()]
     full = [j for j in jobs if j.fold is None]

@@ -31,7 +31,8 @@ def render_text(status: Status) -> str:
         lines += ["", "Failed, and tried again by the next start:"]
         for job in failed:
             lines += _HANGING.wrap(f"{job.job}: {job.error}")
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    return text.encode(errors="backslashreplace").decode()  # an error may quote any file's name
 
 
 def resume_lines(status: Status) -> list[str]:

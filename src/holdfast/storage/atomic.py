@@ -97,6 +97,25 @@ def remove_empty_directory(path: Path) -> None:
             disk.remove_directory(path)
 
 
+def read_bytes(path: Path) -> bytes | None:
+    """Return what ``path`` holds; None where there is no such file.
+
+    Raises:
+        StorageError: the file may be good, but the disk does not give it.
+    """
+    with storage_errors(path):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+
+def is_no_file(path: Path) -> bool:
+    """Tell whether something else stands there: whoever reads a pipe may wait for ever."""
+    with storage_errors(path):
+        return path.exists() and not path.is_file()
+
+
 def remove_temporaries(directory: Path) -> list[Path]:
     """Remove what dead writers left half-written; the caller holds the directory's lock."""
     leftovers = [p for p in directory.iterdir() if is_temporary(p)]
@@ -132,4 +151,6 @@ def _reason(error: OSError) -> str:
         return "not writable; make it so, or name another --checkpoint-dir"
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
         return "a file stands where a folder should be; name another --checkpoint-dir"
+    if error.errno == errno.EISDIR:
+        return "a folder stands where a file should be; move it away"
     return f"{error.strerror or error}; nothing saved before is lost, run the same command again"

@@ -5,7 +5,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from holdfast.storage.atomic import write_atomically
+from holdfast.errors import StorageError
+from holdfast.storage.atomic import is_no_file, write_atomically
 
 
 def write_record(path: Path, content: dict[str, Any]) -> None:
@@ -17,10 +18,10 @@ def write_record(path: Path, content: dict[str, Any]) -> None:
 def read_record(path: Path) -> dict[str, Any] | None:
     """Read what `write_record` wrote; None when it is missing, unreadable or damaged."""
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(b"" if is_no_file(path) else path.read_bytes())
         content: dict[str, Any] = record["content"]
         intact = record["crc32"] == _crc32(content)
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (OSError, StorageError, ValueError, LookupError, TypeError, RecursionError):
         return None
     return content if intact and isinstance(content, dict) else None
 

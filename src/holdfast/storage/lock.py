@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from holdfast.errors import DirectoryInUseError
-from holdfast.storage.atomic import make_directory, storage_errors, write_atomically
+from holdfast.storage.atomic import is_no_file, make_directory, storage_errors, write_atomically
 
 
 class DirectoryLock:
@@ -57,9 +57,9 @@ class DirectoryLock:
     def _in_use(self) -> str:
         directory = self._holder.parent
         try:
-            holder = json.loads(self._holder.read_bytes())
+            holder = json.loads(b"" if is_no_file(self._holder) else self._holder.read_bytes())
             who = "process {pid} on {host}, since {since}".format(**holder)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             who = "another process"
         return (
             f"{directory} is in use by {who}; wait for it, stop it, or name another "
