@@ -19,6 +19,7 @@ from holdfast.rundir import (
     Record,
     RecoveryState,
     Result,
+    boot_id,
     find_faults,
     forget,
     kept,
@@ -144,9 +145,9 @@ class Ledger:
         self.hold()
         if position is None:
             self.agree_on_epochs(job, [])  # what an earlier training of it did is done anew
-            self.journal.append("job_started", job=str(job))
+            self.journal.append("job_started", job=str(job), boot_id=boot_id())
         else:
-            self.journal.append("job_resumed", job=str(job), **vars(position))
+            self.journal.append("job_resumed", job=str(job), **vars(position), boot_id=boot_id())
         state = self.state
         state.failed.pop(job, None)
         self.publish(_at(state, job, position or Position(self.stages[0], 0)))

@@ -6,7 +6,8 @@ from pathlib import Path
 from holdfast.checkpoint.record import CheckpointRecord
 from holdfast.checkpoint.retention import Generation, keep
 from holdfast.checkpoint.serialize import read_pth, write_pth
-from holdfast.errors import DamagedCheckpointError, UsageError
+from holdfast.checkpoint.space import FULL, full_disk
+from holdfast.errors import DamagedCheckpointError, StorageError, UsageError
 from holdfast.rundir import (
     DEFAULT_STAGES,
     CheckpointFile,
@@ -39,7 +40,7 @@ class CheckpointStore:
     def save(self, job: JobName, position: Position, record: CheckpointRecord) -> Path:
         """Commit one checkpoint; when this returns it survives a power cut."""
         path = checkpoint_path(self.directory, job, position)
-        write_pth(path, self._readable({**record, "run_id": self.run_id}, job, position))
+        self._write(path, self._readable({**record, "run_id": self.run_id}, job, position))
         self._verified[path] = _stamp(path)
         return path
 
@@ -91,8 +92,16 @@ class CheckpointStore:
     def save_best(self, job: JobName, record: CheckpointRecord) -> Path:
         """Commit the file with a completed job's weights and result."""
         path = best_path(self.directory, job)
-        write_pth(path, self._readable({**record, "run_id": self.run_id}, job, None))
+        self._write(path, self._readable({**record, "run_id": self.run_id}, job, None))
         return path
+
+    def _write(self, path: Path, record: CheckpointRecord) -> None:
+        try:
+            write_pth(path, record)
+        except StorageError as error:
+            if error.errno in FULL:
+                raise full_disk(path, record, error.errno) from error
+            raise
 
     def _readable(
         self, record: CheckpointRecord, job: JobName, position: Position | None

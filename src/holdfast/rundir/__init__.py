@@ -1,5 +1,6 @@
 """What a run leaves on disk: names, recovery state, journal; knows no torch."""
 
+from holdfast.rundir.attempts import DEATHS, boot_id, deaths
 from holdfast.rundir.damaged import set_aside, set_aside_copy
 from holdfast.rundir.history import HistoryRow, columns, rows
 from holdfast.rundir.journal import Journal, Record, stamped
@@ -52,6 +53,7 @@ from holdfast.rundir.verify import damage, fault, looks_whole
 __all__ = [
     "CheckpointFile",
     "DAMAGED",
+    "DEATHS",
     "DEFAULT_STAGES",
     "FORMAT_VERSION",
     "FileReport",
@@ -72,11 +74,13 @@ __all__ = [
     "Sources",
     "Started",
     "best_path",
+    "boot_id",
     "check_backbone_name",
     "check_stage_name",
     "checkpoint_path",
     "columns",
     "damage",
+    "deaths",
     "fault",
     "find_faults",
     "forget",

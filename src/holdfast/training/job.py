@@ -183,7 +183,7 @@ class Job:
         if self.device == "cpu" or state.position.step % _LOSS_CHECK_STEPS == 0:
             self._check_finite()
         if time.monotonic() - self._saved_at >= self.settings.save_interval:
-            self.save()
+            self._try_to_save()
         self._show()
         self.check_stop()
 
@@ -200,6 +200,17 @@ class Job:
         self.store.save(self.name, self.state.position, self.state.record(self.name, self.device))
         self.store.prune(self.name, self.settings.keep_latest)
         self._saved_at, self._saved_position = time.monotonic(), self.state.position
+
+    def _try_to_save(self) -> None:
+        """Save inside an epoch; what cannot be written costs no more than the next crash would."""
+        try:
+            self.save()
+        except StorageError as error:
+            self._saved_at = time.monotonic()
+            self.settings.on_notice(
+                f"{self.name}, {self.state.position}: NOT saved, training goes on and tries again "
+                f"in {self.settings.save_interval:.0f} s: {error}"
+            )
 
     def complete(self, **result: Any) -> Result:
         """Record the job's result, durably, with the weights the model has now."""

@@ -9,7 +9,14 @@ from typing import Any, Self
 
 from holdfast.checkpoint import CheckpointStore, Ledger, lost_weights, repair
 from holdfast.errors import RecoveryRefusedError
-from holdfast.rundir import JobName, Position, check_backbone_name
+from holdfast.rundir import (
+    DEATHS,
+    JobName,
+    Position,
+    boot_id,
+    check_backbone_name,
+    deaths,
+)
 from holdfast.training.interrupt import StopRequest
 from holdfast.training.job import Job, RunSettings
 from holdfast.training.randomness import derive_seed, reseed, use_deterministic_kernels
@@ -93,9 +100,25 @@ class Run:
         names = [check_backbone_name(name) for name in names]
         if not self.ledger.state.run:
             self.plan({"seed": self.settings.seed}, names)
-        for name in names:
-            if self.is_pending(JobName(name, fold)):
-                yield name
+        for job in self.in_order([JobName(name, fold) for name in names]):
+            if self.is_pending(job):
+                yield job.backbone
+
+    def in_order(self, jobs: Sequence[JobName]) -> list[JobName]:
+        """Return the jobs as they are to be tried: what keeps dying goes behind the others.
+
+        Jobs do not depend on each other, so their order changes no result.
+        """
+        newest = {job: files[0].position for job in jobs if (files := self.store.newest_first(job))}
+        start = Position(self.store.stages[0], 0)
+        died = deaths(self.ledger.journal.read(), newest, start, boot_id())
+        behind = {job: died[job] for job in jobs if died.get(job, 0) >= DEATHS}
+        for job, times in behind.items():
+            self.settings.on_notice(
+                f"{job} died {times} times in a row at {newest.get(job, start)} (out of memory, or "
+                "a crash in native code?): the others go first, then it is tried again"
+            )
+        return sorted(jobs, key=lambda job: behind.get(job, 0))
 
     def is_pending(self, job: JobName) -> bool:
         """Tell whether a job is still to be trained, or its weights are lost and to be remade."""
