@@ -99,6 +99,9 @@ class RunConfig(_Settings):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     max_bad_images: float = Field(0.01, ge=0, le=1)
     """Share of unreadable images that is tolerated; one always is."""
+    on_change: Literal["refuse", "restart-affected", "continue"] = "refuse"
+    """What to do when a start differs from the run: nothing; train anew what that touches; or go
+    on, with results that say that they are not those of an undisturbed run."""
     save_interval: float = Field(60.0, ge=0)
     """Seconds between checkpoints inside an epoch."""
     head: StageConfig = StageConfig(learning_rate=2e-3, augment=False)
@@ -180,7 +183,10 @@ OVERRIDES: dict[str, dict[str, dict[str, Any]]] = {}
 """What single backbones change: transformers want a lower rate."""
 
 FREE_TO_CHANGE = frozenset(
-    {"checkpoint_dir", "preset", "data", "keep_latest", "save_interval", "max_bad_images"}
+    {
+        *("checkpoint_dir", "preset", "data", "keep_latest", "save_interval", "max_bad_images"),
+        "on_change",
+    }
 )
 """Settings that change no bit of the result; what the data are, their digest says."""
 

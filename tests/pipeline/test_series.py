@@ -17,7 +17,9 @@ def test_job_that_cannot_even_be_entered_is_in_the_exit_code(
 ) -> None:
     """Whatever keeps a job from its result, exit code 0 means that every job has one."""
     job, start = JobName("CustomRegNet"), Position("head", 0)
-    nonsense = make_record(job, start, model={}, history={"loss": 1})  # no lists
+    nonsense = make_record(
+        job, start, model={}, best={"metric": 1.0, "epoch": 0, "model": {"w": 1}}
+    )
     CheckpointStore(tmp_path, run_id="known").save(job, start, nonsense)
     asked = {"data": str(digits_folder), "preset": "demo", "folds": 0}
     config = resolve({**asked, "backbones": str(job), "checkpoint_dir": str(tmp_path)})

@@ -10,7 +10,7 @@ import holdfast
 from holdfast.checkpoint import read_pth
 from holdfast.rundir import JobName
 from holdfast.training import Run
-from tests.training.conftest import Stopped, make_data, make_model, train_job
+from tests.training.conftest import STAGES, Stopped, make_data, make_model, train_job
 
 NOT_EXACT = {"timestamp", "seconds", "run_id"}
 STEPS = 25  # five epochs of five
@@ -172,4 +172,5 @@ def test_best_weights_file_opens_with_torchs_defaults(open_run: Callable[..., Ru
 
     plain = torch.load(path)
     make_model().load_state_dict(plain["model_state_dict"])
-    assert plain["result"] == {"accuracy": 1.0, "final_accuracy": 1.0} == read_pth(path)["result"]
+    result = {"accuracy": 1.0, "final_accuracy": 1.0, "stages": STAGES}
+    assert plain["result"] == result == read_pth(path)["result"]

@@ -9,6 +9,7 @@ from holdfast.rundir import (
     JobName,
     best_path,
     image_reports,
+    is_complete,
     jobs_with_lost_weights,
     list_checkpoints,
     list_results,
@@ -77,9 +78,13 @@ def _finish_completions(ledger: Ledger) -> None:
     """End what a crash left undone behind a result: a fold's checkpoints go, no job is current."""
     state = ledger.state
     for job in state.results:
-        if job.fold is not None and best_path(ledger.directory, job).exists():
+        if (
+            job.fold is not None
+            and is_complete(state, job)
+            and best_path(ledger.directory, job).exists()
+        ):
             for file in list_checkpoints(ledger.directory, job):
                 remove(file.path)
-    if state.current_job in state.results:
+    if state.current_job and is_complete(state, state.current_job):
         state.current_job = state.current_stage = state.current_epoch = None
         ledger.publish(state)

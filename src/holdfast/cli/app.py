@@ -65,6 +65,7 @@ def train(
     seed: options.Seed = None,
     device: options.Device = None,
     max_bad_images: options.MaxBadImages = None,
+    on_change: options.OnChange = None,
     verify_recovery: options.VerifyRecovery = False,
     supervise: options.Supervise = False,
 ) -> None:

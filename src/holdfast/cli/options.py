@@ -55,6 +55,14 @@ MaxBadImages = Annotated[
     float | None,
     _option("--max-bad-images", "Share of unreadable images to tolerate. (default 0.01)", "SHARE"),
 ]
+OnChange = Annotated[
+    str | None,
+    _option(
+        "--on-change",
+        "What to do with a run that was started otherwise. (default refuse)",
+        "refuse|restart-affected|continue",
+    ),
+]
 VerifyRecovery = Annotated[
     bool,
     typer.Option(

@@ -9,11 +9,11 @@ from torch import nn
 from holdfast.checkpoint import read_pth
 from holdfast.config import BACKBONES, RunConfig, resolve
 from holdfast.data import ImageSet
-from holdfast.errors import RecoveryRefusedError, UsageError
+from holdfast.errors import UsageError
 from holdfast.pipeline.job import build_model, train_and_measure
 from holdfast.pipeline.machine import Machine, settle
 from holdfast.pipeline.material import open_source, prepare_material
-from holdfast.rundir import JobName, Result, best_path
+from holdfast.rundir import JobName, Result, best_path, is_complete
 from holdfast.training import Run, open_run
 
 Trained = tuple[nn.Module, float, dict[str, list[Any]], Result]
@@ -82,7 +82,7 @@ def _train(
 ) -> Trained:
     path = best_path(run.directory, JobName(name))
     result = run.ledger.state.results.get(JobName(name))
-    if result is None or not path.exists():
+    if result is None or not is_complete(run.ledger.state, JobName(name)) or not path.exists():
         device = str(machine.device)
         with run.job(name, state={"model": model}, device=device) as job:
             result = train_and_measure(job, config, machine, model, sets, sets.classes)
@@ -96,11 +96,9 @@ def _agree_on_stages(run: Run, config: RunConfig, name: str) -> None:
     if recorded is None:
         series = BACKBONES if name in BACKBONES else [name]
         run.plan({"seed": config.seed, "stages": config.stages}, series)
-    elif recorded != config.stages:
-        raise RecoveryRefusedError(
-            f"{run.directory} holds a run with stages {recorded}, not {config.stages}; use the "
-            "same epochs, another checkpoint_dir, or reset_recovery()"
-        )
+    elif recorded != config.stages:  # more epochs extend the run, fewer are refused
+        state = run.ledger.state
+        run.plan({**state.run, "stages": config.stages}, state.backbones)
 
 
 def _sets(run: Run, config: RunConfig, train_ds: Any, val_ds: Any) -> _Sets:

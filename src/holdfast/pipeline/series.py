@@ -14,7 +14,7 @@ from holdfast.pipeline.display import Display
 from holdfast.pipeline.job import run_job
 from holdfast.pipeline.machine import Machine, settle
 from holdfast.pipeline.material import Material, open_source, prepare_material
-from holdfast.rundir import Started, record_start
+from holdfast.rundir import Started, is_complete, record_start
 from holdfast.status import read_status
 from holdfast.training import Run, RunSettings, StopRequest, use_deterministic_kernels
 
@@ -61,7 +61,7 @@ def run_series(
     )
     with stop.listening(), Run(Path(config.checkpoint_dir), settings, stop) as run:
         machine = settle(config, run.ledger.state.run.get("machine", {}))
-        run.check(describe(config, machine))  # before an hour of decoding
+        run.check(describe(config, machine), config.on_change)  # before an hour of decoding
         check = lambda: stop.check("decoding images")  # noqa: E731
         material = prepare_material(config, source, display.decoding, check)
         display.bad_images(material.cache.bad, len(source.names))
@@ -69,6 +69,7 @@ def run_series(
             {**describe(config, machine), **describe_images(material)},
             config.backbones,
             config.fold_counts,
+            on_change=config.on_change,
         )
         if started is not None:
             record_start(run.directory, started)
@@ -123,5 +124,5 @@ def _train_pending(
     status = read_status(run.directory)
     display.series_ends(status)
     state = run.ledger.state
-    unfinished = [job for job in asked if job not in state.results or job in state.failed]
+    unfinished = [job for job in asked if not is_complete(state, job) or job in state.failed]
     return EXIT_JOB_FAILED if unfinished else EXIT_COMPLETE

@@ -69,6 +69,15 @@ class RecoveryState:
         ]
 
 
+def is_complete(state: RecoveryState, job: JobName) -> bool:
+    """Tell whether a job has a result for as many epochs as the run has by now."""
+    result = state.results.get(job)
+    if result is None:
+        return False
+    planned = state.run.get("stages")
+    return planned is None or result.get("stages", planned) == planned
+
+
 def load_state(directory: Path) -> RecoveryState | None:
     """Return the recovery state of ``directory``, or None where no run has begun.
 

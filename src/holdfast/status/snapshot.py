@@ -14,6 +14,7 @@ from holdfast.rundir import (
     Record,
     RecoveryState,
     Result,
+    is_complete,
     list_all_checkpoints,
     load_state,
     looks_whole,
@@ -140,7 +141,7 @@ def _job_status(
 ) -> JobStatus:
     position = positions.get(job)
     result = state.results.get(job)
-    if result is not None:
+    if is_complete(state, job):
         kind = COMPLETE
     elif job in state.failed:
         kind = FAILED

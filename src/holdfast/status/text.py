@@ -63,7 +63,8 @@ def describe(job: JobStatus) -> str:
     """Say in a few words where a job stands."""
     if job.state == COMPLETE:
         accuracy = job.score("final_accuracy")
-        return "complete" + (f", accuracy {accuracy:.4f}" if accuracy is not None else "")
+        changed = ", settings changed in training" if "changed_in_training" in job.result else ""
+        return "complete" + (f", accuracy {accuracy:.4f}" if accuracy is not None else "") + changed
     if job.state == STARTED:
         of = f"/{job.epochs}" if job.epochs else ""
         if job.step:

@@ -5,7 +5,7 @@ from holdfast.training.interrupt import StopRequest
 from holdfast.training.job import Job, Progress, RunSettings
 from holdfast.training.loop import Ingredients, measure, train
 from holdfast.training.randomness import steps_per_epoch, use_deterministic_kernels
-from holdfast.training.run import Run, differences, open_run
+from holdfast.training.run import Run, open_run
 from holdfast.training.stage import Stage
 from holdfast.training.state import TrainState
 
@@ -19,7 +19,6 @@ __all__ = [
     "Stage",
     "StopRequest",
     "TrainState",
-    "differences",
     "measure",
     "open_run",
     "steps_per_epoch",

@@ -216,10 +216,19 @@ class Job:
         """Record the job's result, durably, with the weights the model has now."""
         self.store.prune(self.name, self.settings.keep_latest)  # a crash may have left one too many
         record = weights_only(self.state.record(self.name, self.device))
-        done = complete_job(self.ledger, self.store, self.name, result, record)
+        done = complete_job(
+            self.ledger, self.store, self.name, {**result, **self._provenance()}, record
+        )
         if self.name.fold is not None:  # a fold is done for its result; see docs/internals.md
             self.store.remove_all(self.name)
         return done
+
+    def _provenance(self) -> dict[str, Any]:
+        """Return what a result must say of how it came about."""
+        stages = {"stages": dict(self._stages)} if self._stages else {}
+        changes = self.ledger.state.run.get("changes", [])
+        changed = [change["what"] for change in changes if str(self.name) in change["jobs"]]
+        return {**stages, "changed_in_training": changed} if changed else stages
 
     @property
     def history(self) -> list[HistoryRow]:

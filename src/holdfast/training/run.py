@@ -16,7 +16,9 @@ from holdfast.rundir import (
     boot_id,
     check_backbone_name,
     deaths,
+    is_complete,
 )
+from holdfast.training.changes import CONTINUE, REFUSE, RESTART_AFFECTED, Change, find_changes
 from holdfast.training.interrupt import StopRequest
 from holdfast.training.job import Job, RunSettings
 from holdfast.training.randomness import derive_seed, reseed, use_deterministic_kernels
@@ -44,53 +46,114 @@ class Run:
         run: Mapping[str, Any],
         backbones: Sequence[str],
         folds: Mapping[str, int] | None = None,
+        *,
+        on_change: str = REFUSE,
     ) -> None:
         """Record what this run is, or check that it is still the same.
 
         ``run`` holds whatever decides the result: ``run["stages"]`` the epochs of each stage,
-        ``run["settings"]`` what holds for single backbones, by name. More backbones extend the
-        run, and the settings of one that has not begun may change.
+        ``run["settings"]`` what holds for single backbones, by name. More backbones or more
+        epochs extend the run, and the settings of one that has not begun may change. For any
+        other difference ``on_change`` says what to do: refuse; restart-affected, which trains
+        anew what it touches; or continue, which marks the results that are then no longer those
+        of an undisturbed run.
 
         Raises:
             RecoveryRefusedError: the directory holds a run that differs; each difference is
                 named, and nothing is touched.
         """
-        state, now = self.ledger.state, dict(run)
-        self.check(now, complete=True)
+        state = self.ledger.state
+        now = {**{key: state.run[key] for key in ("stages",) if key in state.run}, **run}
+        compared = [key for key in state.run if key not in ("settings", "changes")]
+        changes = self._changes({**dict.fromkeys(compared), **now})
+        self._refuse(changes, on_change)
+        if on_change == RESTART_AFFECTED:
+            self._restart([change for change in changes if not self._extends(change)])
         settings = {**state.run.get("settings", {}), **now.get("settings", {})}
         if settings:
             now["settings"] = settings
+        if marks := [*state.run.get("changes", []), *self._marks(changes)]:
+            now["changes"] = marks
         more = [name for name in state.backbones if name not in backbones and state.run]
         self.ledger.plan(now, [*more, *backbones], {**state.folds, **(folds or {})})
         self.store.stages = self.ledger.stages
 
-    def check(self, run: Mapping[str, Any], *, complete: bool = False) -> None:
+    def check(self, run: Mapping[str, Any], on_change: str = REFUSE) -> None:
         """Refuse a start that differs from the run in what ``run`` names; write nothing.
-
-        With ``complete``, what the run's record names and ``run`` does not differs too.
 
         Raises:
             RecoveryRefusedError: each difference is named.
         """
-        known, now = dict(self.ledger.state.run), dict(run)
-        before, after = known.pop("settings", {}), now.pop("settings", {})
-        if not complete:
-            known = {key: value for key, value in known.items() if key in now}
-        changed = differences(known, now)
-        for name in after:
-            if name in before and self._has_begun(name):
-                changed += differences(before[name], after[name], f"{name}.")
-        if self.ledger.state.run and changed:
+        self._refuse(self._changes(run), on_change)
+
+    def _changes(self, run: Mapping[str, Any]) -> list[Change]:
+        """Return what ``run`` changes of the record, but for backbones that have not begun."""
+        known = {key: value for key, value in self.ledger.state.run.items() if key in run}
+        now = dict(run) if self.ledger.state.run else {}
+        found = find_changes(known, now)
+        return [c for c in found if c.backbone is None or self._begun(c.backbone)]
+
+    def _refuse(self, changes: list[Change], on_change: str) -> None:
+        conflicts = [change.text for change in changes if not self._extends(change)]
+        if not conflicts:
+            return
+        told = f"{self.directory} holds another run: {'; '.join(conflicts)}"
+        if on_change == REFUSE:
             raise RecoveryRefusedError(
-                f"{self.directory} holds another run: {'; '.join(changed)}. Start it as it was "
-                "started, name another --checkpoint-dir, or give it up with `holdfast reset`"
+                f"{told}. Start it as it was started, name another --checkpoint-dir, add "
+                "--on-change restart-affected (trains anew what that touches) or --on-change "
+                "continue (the result is then not that of an undisturbed run), or give it up with "
+                "`holdfast reset`"
+            )
+        if on_change == CONTINUE:
+            self.settings.on_notice(
+                f"{told}; continuing all the same: what is in training now will NOT be what an "
+                "undisturbed run gives, and its result says so"
             )
 
-    def _has_begun(self, backbone: str) -> bool:
-        """Tell whether a job of the backbone has a result or a checkpoint."""
+    def _extends(self, change: Change) -> bool:
+        """Tell whether it is only more epochs, of a stage that no job has left behind."""
+        stage, stages = change.longer_stage, self.store.stages
+        if stage is None or stage not in stages:
+            return False
+        later = stages[stages.index(stage) + 1 :]
         state = self.ledger.state
-        mine = [job for job in state.jobs() if job.backbone == backbone]
-        return any(job in state.results or self.store.newest_first(job) for job in mine)
+        if later and state.results:
+            return False
+        return not any(self._stage_of(job) in later for job in state.jobs())
+
+    def _restart(self, changes: list[Change]) -> None:
+        """Forget the backbones that the changes touch; what they had is trained anew."""
+        touched = {change.backbone for change in changes}
+        for name in self.ledger.state.backbones:
+            if touched & {None, name} and self._begun(name):
+                self.settings.on_notice(f"{name}: trained anew, its settings have changed")
+                self.ledger.reset(name)
+
+    def _marks(self, changes: list[Change]) -> list[dict[str, Any]]:
+        """Return what the record keeps of changes to jobs that are in training already."""
+        found = []
+        for change in changes:
+            jobs = [job for job in self._begun(change.backbone) if self._is_touched(job, change)]
+            if jobs:
+                found.append({"what": change.text, "jobs": [str(job) for job in jobs]})
+        return found
+
+    def _is_touched(self, job: JobName, change: Change) -> bool:
+        if not self._extends(change):
+            return job not in self.ledger.state.results
+        return self._stage_of(job) == change.longer_stage  # its schedule was for fewer epochs
+
+    def _begun(self, backbone: str | None) -> list[JobName]:
+        """Return the jobs of a backbone, or of all, that have a result or a checkpoint."""
+        state = self.ledger.state
+        mine = [job for job in state.jobs() if backbone in (None, job.backbone)]
+        return [job for job in mine if job in state.results or self._stage_of(job)]
+
+    def _stage_of(self, job: JobName) -> str | None:
+        """Return the stage of a job's newest checkpoint."""
+        files = self.store.newest_first(job)
+        return files[0].position.stage if files else None
 
     def pending(self, names: Sequence[str], fold: int | None = None) -> Iterator[str]:
         """Yield the backbones that are not complete, in order; where nothing was planned, plan.
@@ -100,6 +163,8 @@ class Run:
         names = [check_backbone_name(name) for name in names]
         if not self.ledger.state.run:
             self.plan({"seed": self.settings.seed}, names)
+        elif "seed" in self.ledger.state.run:
+            self.check({"seed": self.settings.seed})
         for job in self.in_order([JobName(name, fold) for name in names]):
             if self.is_pending(job):
                 yield job.backbone
@@ -122,7 +187,8 @@ class Run:
 
     def is_pending(self, job: JobName) -> bool:
         """Tell whether a job is still to be trained, or its weights are lost and to be remade."""
-        if job not in self.ledger.state.results:
+        state = self.ledger.state
+        if not is_complete(state, job):
             return True
         if job in lost_weights(self.ledger):
             self.settings.on_notice(f"{job}: the file with its weights is lost, making it again")
@@ -199,15 +265,3 @@ def open_run(
 
 def _announce_stop(number: int) -> None:
     _log.warning("%s: saving, then stopping", signal.Signals(number).name)
-
-
-def differences(known: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Name each setting that is not what it was."""
-    found = []
-    for key in dict.fromkeys([*known, *now]):
-        old, new = known.get(key), now.get(key)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += differences(old, new, f"{prefix}{key}.")
-        elif old != new:
-            found.append(f"{prefix}{key} was {old}, now {new}")
-    return found

@@ -1,0 +1,55 @@
+"""What a start changes of the run it continues, and what each change touches."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+REFUSE, RESTART_AFFECTED, CONTINUE = "refuse", "restart-affected", "continue"
+
+_NOT_COMPARED = ("settings", "stages", "changes")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One setting that is not what it was."""
+
+    text: str
+    backbone: str | None = None
+    """The only backbone it touches; None where it touches all of them."""
+    longer_stage: str | None = None
+    """The stage that merely got more epochs."""
+
+
+def find_changes(known: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
+    """Compare a run's record with what a start brings, each key of the latter or of both."""
+    before = {key: value for key, value in known.items() if key not in _NOT_COMPARED}
+    after = {key: value for key, value in now.items() if key not in _NOT_COMPARED}
+    found = [Change(text) for text in differences(before, after)]
+    if "stages" in known and "stages" in now:
+        found += _stage_changes(known["stages"], now["stages"])
+    old, new = known.get("settings", {}), now.get("settings", {})
+    for name in [name for name in new if name in old]:
+        texts = differences(old[name], new[name], f"{name}.")
+        found += [Change(text, backbone=name) for text in texts]
+    return found
+
+
+def _stage_changes(old: Mapping[str, int], new: Mapping[str, int]) -> list[Change]:
+    same_stages = list(old) == list(new)
+    return [
+        Change(text, longer_stage=stage if same_stages and new[stage] > old[stage] else None)
+        for stage in dict.fromkeys([*old, *new])
+        for text in differences({stage: old.get(stage)}, {stage: new.get(stage)}, "stages.")
+    ]
+
+
+def differences(known: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Name each setting that is not what it was."""
+    found = []
+    for key in dict.fromkeys([*known, *now]):
+        old, new = known.get(key), now.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            found.append(f"{prefix}{key} was {old}, now {new}")
+    return found
