@@ -1,17 +1,22 @@
 # make train   the main job, on the built-in demo, in checkpoints/
 # make test    the whole test suite
+# make torture   real kills, power cuts, faults and corruptions, for MINUTES=20
 # make check   what CI runs: tests, lint, types, layers, generated docs
 
 PYTHON ?= python3
+MINUTES ?= 20
 BIN := .venv/bin
 
-.PHONY: train test lint types layers docs docs-check check clean
+.PHONY: train test torture lint types layers docs docs-check check clean
 
 train: .venv/installed
 	$(BIN)/holdfast train
 
 test: .venv/installed
 	$(BIN)/python -m pytest
+
+torture: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.torture --minutes $(MINUTES)
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

@@ -1,10 +1,16 @@
 """What several rooms of the tests use."""
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.digits import write_digits
+
+settings.register_profile("quick", derandomize=True, deadline=None, max_examples=100, database=None)
+settings.register_profile("deep", deadline=None, max_examples=20_000, database=None)
+settings.load_profile(os.environ.get("HOLDFAST_HYPOTHESIS", "quick"))
 
 
 @pytest.fixture(scope="session")

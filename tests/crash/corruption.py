@@ -123,7 +123,7 @@ class Corruption:
             return wrong
         if status == _STORAGE_FAILED:
             return "clear refusal", ""
-        return self._judge_words(output) or self._judge_entries(standing) or self._compare()
+        return self._judge_words(output) or self._judge_entries(standing) or self.compare()
 
     def _may_be_refused(self) -> bool:
         """Tell whether a start leaves it to a person that something else than a file is there."""
@@ -198,7 +198,8 @@ class Corruption:
         times = [r["time"] for r in whole.read() if r["event"] in ("job_started", "job_resumed")]
         return [e for e, t in zip(entered(self.directory), times, strict=True) if t not in known]
 
-    def _compare(self) -> Fault | None:
+    def compare(self) -> Fault | None:
+        """Compare what came out with the undisturbed run."""
         try:
             same_runs(*self._differing())
         except AssertionError as error:

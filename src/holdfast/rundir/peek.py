@@ -1,11 +1,12 @@
 """What a ``.pth`` says of itself, read without torch and without running anything.
 
 The pickle inside a file of torch calls a handful of functions that rebuild tensors. Here each
-of torch's names stands for a function that does nothing, and any other name is refused.
+of their names stands for a function that does nothing, and any other name is refused.
 """
 
 import io
 import pickle
+import re
 import struct
 import zipfile
 from collections import Counter, OrderedDict
@@ -16,10 +17,15 @@ _CONTAINERS = {
     ("collections", "OrderedDict"): OrderedDict,
     ("collections", "Counter"): Counter,
     ("builtins", "set"): set,
-    ("builtins", "frozenset"): frozenset,
 }
-_VALUES = {("builtins", "complex"), ("builtins", "bytearray"), ("_codecs", "encode")}
-_TORCH = ("torch", "torch._utils", "torch.serialization", "torch.storage", "torch._tensor")
+_VALUES = re.compile(  # what torch builds too where it loads weights only
+    r"builtins\.(complex|bytearray)|_codecs\.encode|torch\.(Size|device|Tensor|bool)"
+    r"|torch\.(bfloat|float|complex|int|uint|qint|quint|bits)\d\w*"
+    r"|torch\.per_(tensor|channel)_\w+|torch\.(cuda\.)?(sparse\.)?[A-Z]\w*(Tensor|Storage)"
+    r"|torch\._utils\._rebuild_\w+|torch\._tensor\._rebuild_from_type_v2"
+    r"|torch\.serialization\._get_layout|torch\.storage\.(Typed|Untyped)Storage"
+    r"|torch\.nn\.parameter\.Parameter"
+)
 _LARGEST = 2**28
 _DAMAGED = (
     *(EOFError, LookupError, AttributeError, TypeError, OverflowError, AssertionError),
@@ -65,9 +71,10 @@ class _Reader(pickle._Unpickler):
     """The unpickler in Python: C's gives memory by the gigabyte to nine bytes that ask for it."""
 
     def find_class(self, module: str, name: str) -> Any:
+        module = "builtins" if module == "__builtin__" else module  # as torch's protocol has it
         if (module, name) in _CONTAINERS:
             return _CONTAINERS[module, name]
-        if module in _TORCH or (module, name) in _VALUES:
+        if _VALUES.fullmatch(f"{module}.{name}"):
             return Stub
         raise pickle.UnpicklingError(f"it would run {module}.{name}")
 

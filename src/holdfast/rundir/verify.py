@@ -10,11 +10,10 @@ from holdfast.errors import StorageError
 from holdfast.rundir.layout import parse_checkpoint, parse_result
 from holdfast.rundir.peek import peek
 from holdfast.rundir.record import mismatch
+from holdfast.rundir.zip_table import strange_header
 from holdfast.storage import is_no_file
 
 GONE = "the file is gone"
-_FOLDER = 0x10  # the bit that DOS sets for one
-_END = struct.Struct("<4s16sH")  # what ends a zip: its magic, sizes, and a comment's length
 _LONGEST = 80
 _ANOTHER_TIME = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _UNREADABLE = (
@@ -36,7 +35,7 @@ def damage(path: Path) -> str | None:
         return "is no file"
     try:
         with zipfile.ZipFile(path) as archive:
-            bad = _unlike_torchs(archive, path.stat().st_size) or archive.testzip()
+            bad = strange_header(archive) or archive.testzip()
     except FileNotFoundError:
         return GONE
     except _UNREADABLE:
@@ -48,32 +47,6 @@ def damage(path: Path) -> str | None:
             ) from error
         return f"cannot be read: {error.strerror}"
     return None if bad is None else f"record {printable(bad)} is not what was written"
-
-
-def _unlike_torchs(archive: zipfile.ZipFile, size: int) -> str | None:
-    """Name a record that torch did not write like this; no CRC covers a zip's headers.
-
-    One flipped bit makes a folder of a record: torch then reads nothing, and returns a tensor
-    of whatever happens to be in memory, while zipfile reads on and finds the right CRC. With
-    something before or behind the archive, or two records of one name, they read different ones.
-    """
-    records = archive.infolist()
-    if not records or records[0].header_offset != 0:
-        return "table"
-    assert archive.fp is not None
-    archive.fp.seek(size - _END.size)
-    magic, *_, comment = _END.unpack(archive.fp.read(_END.size))
-    if (magic, comment) != (b"PK\5\6", 0):
-        return "table"
-    folder = records[0].filename.partition("/")[0]
-    seen: set[str] = set()
-    for record in records:
-        name = record.filename.lower()  # as torch's reader compares
-        stored = record.compress_type == zipfile.ZIP_STORED and not record.external_attr & _FOLDER
-        if not stored or name in seen or not record.filename.startswith(f"{folder}/"):
-            return record.filename
-        seen.add(name)
-    return None
 
 
 def printable(text: str) -> str:
