@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from filelock import FileLock, Timeout
 
 from holdfast.errors import DirectoryInUseError
 from holdfast.storage.atomic import is_no_file, make_directory, storage_errors, write_atomically
+
+_INTRODUCTION = 1.0  # seconds that a new holder may take to write down who it is
 
 
 class DirectoryLock:
@@ -56,15 +59,35 @@ class DirectoryLock:
 
     def _in_use(self) -> str:
         directory = self._holder.parent
+        patience = time.monotonic() + _INTRODUCTION
+        while (who := self._who_is_there()) is None and time.monotonic() < patience:
+            time.sleep(0.02)  # it has the lock and has not said so yet
+        return (
+            f"{directory} is in use by {who or 'another process'}; wait for it, stop it, or name "
+            "another --checkpoint-dir (`holdfast status` only reads, and works meanwhile)"
+        )
+
+    def _who_is_there(self) -> str | None:
+        """Name the holder; None where its file says nothing, or names one that has died."""
         try:
             holder = json.loads(b"" if is_no_file(self._holder) else self._holder.read_bytes())
+            gone = holder["host"] == socket.gethostname() and not _is_alive(int(holder["pid"]))
             who = "process {pid} on {host}, since {since}".format(**holder)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            who = "another process"
-        return (
-            f"{directory} is in use by {who}; wait for it, stop it, or name another "
-            "--checkpoint-dir (`holdfast status` only reads, and works meanwhile)"
-        )
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
+            return None
+        return None if gone else who
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name == "nt":  # there, signal 0 would end it
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, but there
+        return True
+    return True
 
 
 def _this_process() -> dict[str, str | int]:
