@@ -12,6 +12,7 @@ from holdfast.rundir import JOURNAL, KFOLD_PROGRESS, RECOVERY_STATE
 from holdfast.status import verify
 from tests.crash import corruption, injure
 from tests.crash.corruption import Corruption, corrupt, injuries, kind_of
+from tests.crash.hostile_state import hostile_versions, withstand
 from tests.crash.injure import DAMAGE, ODD, Injury
 from tests.crash.outcome import Outcome
 from tests.crash.torn_run import FINISHED, NEARLY, STOPPED, TornRun, torn_run
@@ -81,6 +82,27 @@ def test_start_after_an_injury_ends_with_the_same_bits(
     """The next start names the file, sets it aside, loses no result, and ends as undisturbed."""
     outcome = corrupt(run, tmp_path, state, name, kind, chance)
     assert outcome is None or outcome.verdict == "same bits", outcome
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        (RECOVERY_STATE, "nesting"),
+        (RECOVERY_STATE, "run: machine of text"),
+        (RECOVERY_STATE, "results: result that is no float"),
+        (KFOLD_PROGRESS, "folds: a billion folds"),
+        (JOURNAL, "number of 5000 digits"),
+        (JOURNAL, "run_planned, backbones: elsewhere"),
+        (JOURNAL, "run_planned, run: threads of text"),
+    ],
+)
+def test_start_on_hostile_json_is_a_clear_line_or_a_rebuild(
+    run: TornRun, tmp_path: Path, name: str, kind: str
+) -> None:
+    """Rung 8: a sum that agrees makes no value harmless, and none breaks a start."""
+    data = dict(hostile_versions(run.home / FINISHED, name))[kind]
+    outcome = withstand(run, tmp_path, FINISHED, name, kind, data)
+    assert outcome.good, outcome
 
 
 def test_damage_that_verify_overlooks_is_seen(

@@ -10,6 +10,8 @@ import torch
 from holdfast.config import RunConfig
 from holdfast.errors import ConfigError
 
+_MOST_THREADS = 4096
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -43,9 +45,15 @@ def settle(config: RunConfig, recorded: dict[str, Any]) -> Machine:
     if device.type == "cuda":
         # cuBLAS is exact only with a fixed workspace, chosen before its first call
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    threads = config.threads or recorded.get("threads") or torch.get_num_threads()
+    threads = config.threads or _threads_of(recorded) or torch.get_num_threads()
     torch.set_num_threads(threads)
     return Machine(device, threads, _autocast(config.precision, device))
+
+
+def _threads_of(recorded: Any) -> int | None:
+    """Return the threads of an earlier start; a run of somebody's own may record anything here."""
+    threads = recorded.get("threads") if isinstance(recorded, dict) else None
+    return threads if type(threads) is int and 0 < threads <= _MOST_THREADS else None
 
 
 def _device(wanted: str) -> torch.device:

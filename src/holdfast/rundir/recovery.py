@@ -224,7 +224,7 @@ def _locate(state: RecoveryState, directory: Path) -> None:
 def _time_of(file: CheckpointFile) -> float:
     try:
         return file.path.stat().st_mtime
-    except FileNotFoundError:  # pruned by the writer between the listing and the look
+    except OSError:  # pruned by the writer between the listing and the look, or no file
         return 0.0
 
 

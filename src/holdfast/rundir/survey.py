@@ -57,7 +57,7 @@ def survey(directory: Path) -> list[FileReport]:
         return [
             *state_reports(directory),
             *pth_reports(directory),
-            *_lost_weights(directory),
+            *missing_weights(directory),
             *image_reports(directory),
             *_leftovers(directory),
         ]
@@ -96,10 +96,18 @@ def jobs_with_lost_weights(directory: Path, state: RecoveryState) -> list[JobNam
     ]
 
 
-def _lost_weights(directory: Path) -> list[FileReport]:
+def missing_weights(directory: Path) -> list[FileReport]:
+    """Report on weights files that are gone, and that no start has taken note of yet."""
     state = load_state(directory) or RecoveryState()
-    lost = (best_path(directory, job) for job in jobs_with_lost_weights(directory, state))
-    return [FileReport(path.name, RESULT, MISSING) for path in lost if not os.path.lexists(path)]
+    lost = {best_path(directory, job) for job in jobs_with_lost_weights(directory, state)}
+    noted: set[Path] = set()
+    for record in Journal(directory).read():
+        if record["event"] == "job_completed":
+            noted.discard(best_path(directory, JobName.parse(record["job"])))
+        elif record["event"] in ("file_set_aside", "file_missing"):
+            noted.add(directory / str(record.get("file")))
+    gone = sorted(path for path in lost - noted if not os.path.lexists(path))
+    return [FileReport(path.name, RESULT, MISSING) for path in gone]
 
 
 def image_reports(directory: Path) -> list[FileReport]:

@@ -188,6 +188,6 @@ def _bytes(directory: Path) -> int:
     for path in directory.glob("*.pth"):
         try:
             total += path.stat().st_size
-        except FileNotFoundError:  # pruned by the writer between the listing and the look
+        except OSError:  # pruned by the writer between the listing and the look, or no file
             continue
     return total

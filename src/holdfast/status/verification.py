@@ -4,9 +4,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast.rundir import FileReport, Journal, load_state, survey
+from holdfast.rundir import FileReport, Journal, jobs_with_lost_weights, load_state, survey
 from holdfast.rundir.survey import LEFTOVER
 from holdfast.status.snapshot import COMPLETE, STARTED, Status, summarise
+
+_COLUMNS = 80
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Verification:
     status: Status
     """As a start would find it."""
     remade: list[str]
-    """Completed jobs whose weights are damaged; a start makes them again."""
+    """Completed jobs whose weights are damaged or lost; a start makes them again."""
 
     @property
     def damaged(self) -> list[FileReport]:
@@ -60,16 +62,27 @@ def verify(directory: Path, default_backbones: list[str] | None = None) -> Verif
         default_backbones or [],
         is_good=lambda path: path.name not in bad,
     )
-    complete = [job for job in status.jobs if job.state == COMPLETE]
-    remade = [j.job for j in complete if f"{j.job}_best.pth" in bad]
+    lost = {str(job) for job in jobs_with_lost_weights(directory, state)} if state else set()
+    complete = [job.job for job in status.jobs if job.state == COMPLETE]
+    remade = [job for job in complete if job in lost or f"{job}_best.pth" in bad]
     return Verification(str(directory), files, status, remade)
 
 
 def verification_lines(found: Verification) -> list[str]:
     """Say what is damaged, each with its reason, and how many files are good."""
     checked = [report for report in found.files if report.kind != LEFTOVER]
-    good = len(checked) - len(found.damaged)
-    lines = [f"✗ {report.name}: {report.fault}" for report in found.damaged]
-    lines += [f"✓ Verified: {good} of {len(checked)} files are good"]
-    lines += [f"  {job}: a start makes its weights again" for job in found.remade]
-    return lines
+    if not checked:
+        return [f"{found.directory}: no run is here yet"]
+    lines = [line for report in found.damaged for line in _fault_lines(report)]
+    good = f"{len(checked) - len(found.damaged)} of {len(checked)} files are good"
+    if found.damaged:
+        lines += [f"✗ Only {good}; a start, or --repair, sets the others aside"]
+    else:
+        lines += [f"✓ Verified: {good}"]
+    return lines + [f"  {job}: a start makes its weights again" for job in found.remade]
+
+
+def _fault_lines(report: FileReport) -> list[str]:
+    """Name a file and its fault, in two lines where one would be too long for a terminal."""
+    line = f"✗ {report.name}: {report.fault}"
+    return [line] if len(line) <= _COLUMNS else [f"✗ {report.name}:", f"    {report.fault}"]

@@ -113,7 +113,7 @@ def read_bytes(path: Path) -> bytes | None:
 def is_no_file(path: Path) -> bool:
     """Tell whether something else stands there: whoever reads a pipe may wait for ever."""
     with storage_errors(path):
-        return path.exists() and not path.is_file()
+        return not path.is_file() and os.path.lexists(path)
 
 
 def remove_temporaries(directory: Path) -> list[Path]:
