@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.rundir import JOURNAL, KFOLD_PROGRESS, RECOVERY_STATE
-from holdfast.status import verify
+from holdfast.status import read_status, verify
 from tests.crash import corruption, injure
 from tests.crash.corruption import Corruption, corrupt, injuries, kind_of
 from tests.crash.hostile_state import hostile_versions, withstand
@@ -103,6 +103,17 @@ def test_start_on_hostile_json_is_a_clear_line_or_a_rebuild(
     data = dict(hostile_versions(run.home / FINISHED, name))[kind]
     outcome = withstand(run, tmp_path, FINISHED, name, kind, data)
     assert outcome.good, outcome
+
+
+def test_a_training_that_goes_on_is_no_damage(run: TornRun, tmp_path: Path) -> None:
+    """Asked again and again while it trains, `verify` and `status` find nothing wrong."""
+    directory = run.copy(NEARLY, tmp_path / "run")
+    child, looks = run.tiny.start(directory), 0
+    while child.running:
+        assert verify(directory).damaged == []
+        assert read_status(directory).completed == 2
+        looks += 1
+    assert (child.wait(), looks > 3) == (0, True), child.output
 
 
 def test_damage_that_verify_overlooks_is_seen(
