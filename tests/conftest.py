@@ -1,6 +1,7 @@
 """What several rooms of the tests use."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from tests.digits import write_digits
 settings.register_profile("quick", derandomize=True, deadline=None, max_examples=100, database=None)
 settings.register_profile("deep", deadline=None, max_examples=20_000, database=None)
 settings.load_profile("deep" if os.environ.get("HOLDFAST_DEEP") else "quick")
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell leaves it to what runs in the
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background; children inherit that
 
 
 @pytest.fixture(scope="session")
