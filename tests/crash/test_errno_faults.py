@@ -33,12 +33,16 @@ def test_injected_errors_end_in_one_line_and_the_same_bits(tiny: TinyRun, tmp_pa
     """An error at a write or a sync is told, leaves nothing behind, and the run goes on from it."""
     if reason := strace_attach.why_not():
         pytest.skip(reason)
-    storm = Storm("4", tiny, tmp_path / "run")
-    tiny.lend_images(storm.directory)
-    for fault in INJECTIONS:
-        assert fault.strike(storm, random.Random(0)), fault
-    outcomes = storm.finish()
+    storms = [Storm("4", tiny, tmp_path / "run-0")]
+    tiny.lend_images(storms[0].directory)
+    for number, fault in enumerate(INJECTIONS, 1):
+        assert fault.strike(storms[-1], random.Random(0)), fault
+        if storms[-1].through:  # training went on, and there is nothing left to hurt
+            storms.append(Storm("4", tiny, tmp_path / f"run-{number}"))
+            tiny.lend_images(storms[-1].directory)
+    outcomes = [outcome for storm in storms for outcome in storm.finish()]
 
+    assert len(outcomes) == len(INJECTIONS)
     assert [outcome for outcome in outcomes if not outcome.good] == []
 
 
