@@ -39,7 +39,7 @@ from holdfast.rundir.recovery import (
     save_state,
     state_of,
 )
-from holdfast.rundir.sources import MISSING, Sources, read_sources
+from holdfast.rundir.sources import MISSING, read_sources
 from holdfast.rundir.started import Started, last_start, record_start
 from holdfast.rundir.survey import (
     FileReport,
@@ -73,7 +73,6 @@ __all__ = [
     "RecoveryState",
     "Result",
     "STATUS_TEXT",
-    "Sources",
     "Started",
     "best_path",
     "boot_id",
