@@ -80,18 +80,17 @@ class Momentum:
             speed.copy_(saved)
 
 
-def accuracy(job: str) -> float:
-    """Measure nothing; some jobs do not even do that the same way each time."""
-    chances = {"evaluation_draws": UNSEEDED, "evaluation_draws_globally": random}
-    return chances[job].random() if job in chances else 0.5
-
-
 def train(run: Any, name: str) -> None:
     """Train one job: two stages of two epochs of three steps."""
     chance = {"transform_draws": UNSEEDED, "transform_draws_seeded": random.Random(1)}.get(name)
     if name != "unseeded_weights":
         run.seed_for(name)
     model, data = Net(name), Points(chance)
+    measuring = {
+        "evaluation_draws": UNSEEDED,
+        "evaluation_draws_globally": random,
+        "evaluation_draws_seeded": random.Random(1),
+    }.get(name)
     optimizer = Momentum(model)
     state = {"model": model, "optimizer": optimizer}
     if name == "untracked_optimizer":
@@ -109,7 +108,7 @@ def train(run: Any, name: str) -> None:
                     job.step(samples=len(labels), loss=loss)
                     if name == "changed_after_the_step":
                         optimizer.speeds[0].mul_(0.5)
-                stage.end_epoch(accuracy=accuracy(name))
+                stage.end_epoch(accuracy=measuring.random() if measuring else 0.5)
         job.complete(accuracy=UNSEEDED.random() if name == "result_draws" else 0.5)
 
 

@@ -139,14 +139,22 @@ def test_first_weights_that_depend_on_the_job_before_are_named(loop: Loop) -> No
     assert "call run.seed_for(name)" in explain(found["unseeded_weights"], killed=True)
 
 
-def test_evaluation_that_a_kill_repeats_is_named(loop: Loop) -> None:
-    """Repeated in a new process, an evaluation that draws global random numbers draws others."""
+def test_evaluation_that_a_kill_repeats_draws_the_same(loop: Loop) -> None:
+    """Repeated in a new process, an evaluation draws the global random numbers it drew before."""
     job = "evaluation_draws_globally"
     calm, stormy = loop.run(job), loop.run(job, killed_before=(f"{job}_head_epoch1.pth",))
+
+    assert first_differences(calm, stormy) == {}
+
+
+def test_evaluation_with_a_generator_of_its_own_is_named(loop: Loop) -> None:
+    """Repeated in a new process, an evaluation's own generator begins anew."""
+    job = "evaluation_draws_seeded"
+    calm, stormy = loop.run(job), loop.run(job, killed_before=(f"{job}_head_epoch2.pth",))
     told = explain(first_differences(calm, stormy)[job], killed=True)
 
-    assert "at the end of head epoch 1: val_acc (" in told
-    assert "the evaluation draws random numbers" in told
+    assert "at the end of head epoch 2: val_acc (" in told
+    assert "the evaluation draws from a generator of its own" in told
 
 
 def test_run_that_leaves_steps_out_is_named(loop: Loop) -> None:

@@ -41,16 +41,19 @@ class Stage:
         self._job._stage_begins()
         while self._epoch < self.total and not self._exhausted:
             epoch = self._epoch + 1
+            reseed(self._seed(self._epoch, "begin"))
             yield epoch
             if self._epoch != epoch:
                 raise UsageError(f"{self.name} epoch {epoch}: call stage.end_epoch() at its end")
         self._job.state.restore_best()
+        reseed(self._seed(self._epoch, "end"))  # for what measures the result
 
     def batches(self, dataset: MapDataset[Any], batch_size: int, workers: int = 0) -> Iterator[Any]:
         """Yield the batches of the current epoch that have not been trained on.
 
         Order and randomness come from the position alone: python, numpy and torch are seeded
-        anew for each batch, before it is fetched and again before it is yielded. Items are
+        anew for each batch, before it is fetched and again before it is yielded, and once more
+        after the last, for the evaluation. Items are
         collated by torch's default rules, unless the dataset's ``__getitems__`` does it.
 
         Raises:
@@ -69,6 +72,7 @@ class Stage:
             yield batch
             if job.state.position.step != step + 1:
                 raise UsageError(f"{self.name} epoch {epoch + 1}: call job.step() for each batch")
+        reseed(self._seed(epoch, "evaluate"))  # a kill inside an evaluation repeats it whole
 
     def end_epoch(self, **metrics: float) -> None:
         """Complete the epoch with what it was measured at, and save a checkpoint.

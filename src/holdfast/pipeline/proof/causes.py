@@ -40,10 +40,10 @@ _AFTER_A_KILL = {
     AFTER: f"the gradients were the same: {_UNTRACKED}",
     STEPS: "the resumed run does not make the same steps: how many there are depends on something "
     "that no checkpoint holds",
-    EPOCH: "all steps were the same: the evaluation draws random numbers, or uses something that "
-    "no checkpoint holds",
-    FILE: "all steps were the same: the evaluation at the end draws random numbers, or uses "
+    EPOCH: "all steps were the same: the evaluation draws from a generator of its own, or uses "
     "something that no checkpoint holds",
+    FILE: "all steps were the same: the evaluation at the end draws from a generator of its own, "
+    "or uses something that no checkpoint holds",
 }
 
 
