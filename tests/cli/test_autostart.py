@@ -11,7 +11,7 @@ import pytest
 
 from holdfast.cli.unit import command_of, unit_path, unit_text
 from holdfast.errors import UsageError
-from holdfast.rundir import Started, last_start, record_start
+from holdfast.rundir import RecoveryState, Started, last_start, record_start, save_state
 
 needs_systemd = pytest.mark.skipif(not shutil.which("systemctl"), reason="no systemd here")
 NASTY = [
@@ -94,6 +94,17 @@ def test_status_tells_what_is_enabled_and_what_is_outdated(run: Path) -> None:
     assert "Outdated: it was last started in another way" in outdated.stdout
     assert "Outdated" not in renewed[1].stdout
     assert "--folds 3 --supervise\n" in renewed[1].stdout
+
+
+@needs_systemd
+def test_reset_says_that_a_reboot_starts_the_run_anew(run: Path) -> None:
+    """Who forgets a run learns that systemd does not, and what ends that."""
+    autostart("enable", run)
+    save_state(run, RecoveryState(backbones=["CustomConvNeXt"]))
+    command = [sys.executable, "-m", "holdfast", "reset", "--yes", "--checkpoint-dir", str(run)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert f"`holdfast autostart disable --checkpoint-dir {run}`" in told
 
 
 @needs_systemd

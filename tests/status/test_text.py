@@ -14,6 +14,7 @@ from holdfast.rundir import (
     RecoveryState,
     checkpoint_path,
     save_state,
+    set_aside,
 )
 from holdfast.status import human_bytes, read_status, render_text, results_table, resume_lines
 from tests.status.whole import write_whole
@@ -59,6 +60,14 @@ def test_every_line_fits_80_columns(crowded: Path) -> None:
     assert all(name in text for name in BACKBONES)
     assert "size mismatch" in text
     assert "\t" not in text
+
+
+def test_what_was_set_aside_is_named(crowded: Path) -> None:
+    """Nobody has to find out from a listing that a file of the run was damaged."""
+    assert "damaged" not in render_text(read_status(crowded))
+    path = checkpoint_path(crowded, JobName(BACKBONES[6]), Position("finetune", 249, 99999))
+    set_aside(crowded, path, "record data/0 is not what was written")
+    assert f"damaged/NAME.reason.txt:\n  {path.name}\n" in render_text(read_status(crowded))
 
 
 def test_long_error_is_whole_and_belongs_to_its_job(crowded: Path) -> None:

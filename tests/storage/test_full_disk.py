@@ -88,7 +88,7 @@ def test_read_only_disk_is_a_storage_error(disk: Path) -> None:
     ]
     with read_only(disk):
         for write in writers:
-            with pytest.raises(StorageError, match="not writable; make it so, or name another"):
+            with pytest.raises(StorageError, match="not writable; make it so, or choose another"):
                 write()
 
     assert list(disk.iterdir()) == [target]

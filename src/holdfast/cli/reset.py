@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from holdfast.cli.unit import unit_path
 from holdfast.errors import UnknownBackboneError, UsageError
 from holdfast.rundir import load_state
 
@@ -35,3 +36,8 @@ def reset_run(directory: Path, backbone: str | None, yes: bool) -> None:
     manager.reset_recovery(backbone)
     manager.close()
     typer.echo(f"Forgotten: {what} in {directory}")
+    if backbone is None and unit_path(directory).exists():
+        typer.echo(
+            "A reboot still starts it anew; `holdfast autostart disable --checkpoint-dir "
+            f"{directory}` ends that"
+        )

@@ -1,7 +1,7 @@
 """What a run leaves on disk: names, recovery state, journal; knows no torch."""
 
 from holdfast.rundir.attempts import DEATHS, boot_id, deaths
-from holdfast.rundir.damaged import set_aside, set_aside_copy
+from holdfast.rundir.damaged import list_set_aside, set_aside, set_aside_copy
 from holdfast.rundir.history import HistoryRow, columns, rows
 from holdfast.rundir.journal import Journal, Record, stamped
 from holdfast.rundir.layout import (
@@ -93,6 +93,7 @@ __all__ = [
     "list_all_checkpoints",
     "list_checkpoints",
     "list_results",
+    "list_set_aside",
     "load_state",
     "looks_whole",
     "mismatch",

@@ -16,6 +16,7 @@ from holdfast.rundir import (
     Result,
     is_complete,
     list_all_checkpoints,
+    list_set_aside,
     load_state,
     looks_whole,
 )
@@ -66,6 +67,8 @@ class Status:
     timestamp: str
     bytes: int
     """What the checkpoint files take on disk."""
+    damaged: list[str]
+    """Files that were not what was written, now in ``damaged/``."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as plain dicts and lists; what is not finite becomes None."""
@@ -118,6 +121,7 @@ def summarise(
         jobs=jobs,
         timestamp=known.timestamp,
         bytes=_bytes(directory),
+        damaged=list_set_aside(directory),
     )
 
 

@@ -27,6 +27,9 @@ def render_text(status: Status) -> str:
         lines += ["", f"Cross-validation: {done} of {len(folds)} folds complete"]
         lines += [_line(job) for job in folds if job.state in (STARTED, FAILED)]
     failed = [job for job in status.jobs if job.state == FAILED]
+    if status.damaged:
+        lines += ["", "Damaged, each with its reason in damaged/NAME.reason.txt:"]
+        lines += [f"  {name}" for name in status.damaged]
     if failed:
         lines += ["", "Failed, and tried again by the next start:"]
         for job in failed:

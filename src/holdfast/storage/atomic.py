@@ -148,9 +148,9 @@ def _reason(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full; free some space and run the same command again"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "not writable; make it so, or name another --checkpoint-dir"
+        return "not writable; make it so, or choose another directory"
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
-        return "a file stands where a folder should be; name another --checkpoint-dir"
+        return "a file stands where a folder should be; choose another directory"
     if error.errno == errno.EISDIR:
         return "a folder stands where a file should be; move it away"
     return f"{error.strerror or error}; nothing saved before is lost, run the same command again"
