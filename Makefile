@@ -1,6 +1,6 @@
 # make train   the main job, on the built-in demo, in checkpoints/
 # make test    the whole test suite
-# make torture   real kills, power cuts, faults and corruptions, for MINUTES=20
+# make torture   real kills, power cuts, faults and corruptions, for MINUTES=20; HOLDFAST_DEEP=1: more
 # make check   what CI runs: tests, lint, types, layers, generated docs
 
 PYTHON ?= python3

@@ -10,7 +10,7 @@ from hypothesis import settings
 from tests.digits import write_digits
 
 settings.register_profile("quick", derandomize=True, deadline=None, max_examples=100, database=None)
-settings.register_profile("deep", deadline=None, max_examples=20_000, database=None)
+settings.register_profile("deep", deadline=None, max_examples=1_500, database=None)
 settings.load_profile("deep" if os.environ.get("HOLDFAST_DEEP") else "quick")
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell leaves it to what runs in the

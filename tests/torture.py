@@ -7,99 +7,126 @@ with the seed, and makes the exit code 1.
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.crash import corruption, errno_faults, every_effect, lost_writes, power_cuts, sigkill
-from tests.crash.outcome import Outcome
-from tests.crash.tiny_run import tiny_run
-from tests.crash.torn_run import torn_run
-
-LANES = (  # what runs after what, and its share of the lane's time
-    {"corruption": 10, "every-effect": 3, "lost-writes": 3},
-    {"sigkill": 6, "power-cuts": 4, "errno-faults": 7},
+from tests.crash import (
+    corruption,
+    deep_examples,
+    errno_faults,
+    every_effect,
+    hostile_state,
+    lost_writes,
+    power_cuts,
+    sigkill,
 )
-Tally = Counter[tuple[str, str]]
+from tests.crash.outcome import Outcome
+from tests.crash.tally import HYPOTHESIS, Tally
+from tests.crash.tiny_run import tiny_run
+from tests.crash.torn_run import TornRun, torn_run
+
+LANES = (  # what runs after what, and its share of the lane's time; the last has what is left over
+    {"hypothesis": 2.0, "every-effect": 1.0, "lost-writes": 1.0, "corruption": 16.0},
+    {"power-cuts": 3.5, "sigkill": 7.5, "errno-faults": 9.0},
+)
+FULL = 20.0  # minutes in which the least is dealt
+HOSTILE_AFTER = 10  # corruptions; both injure copies of the same run
+_IN_A_RUN = {"sigkill": sigkill, "power-cuts": power_cuts, "errno-faults": errno_faults}
+_RECORDED = {"every-effect": every_effect, "lost-writes": lost_writes}
 
 
-def outcomes(rung: str, seed: int, where: Path) -> Iterator[Outcome]:
-    """Deal the injuries of one rung, without end where there is none."""
-    chance = random.Random(seed)
-    (where / "home").mkdir()
+def outcomes(rung: str, seed: int, where: Path) -> Iterator[list[Outcome]]:
+    """Deal the injuries of one rung, without end where there is none; those of a run together."""
+    chance, home, dealt = random.Random(seed), where / "home", where / "dealt"
+    home.mkdir()
+    dealt.mkdir()
     with ExitStack() as stack:
-        if rung == "every-effect":
-            yield from every_effect.injuries(chance, where)
-        elif rung == "lost-writes":
-            yield from lost_writes.injuries(chance, where)
+        if rung in _IN_A_RUN:
+            tiny = stack.enter_context(tiny_run(home))
+            yield from _IN_A_RUN[rung].injuries(chance, dealt, tiny)
         elif rung == "corruption":
-            run = stack.enter_context(torn_run(where / "home"))
-            yield from corruption.injuries(chance, where, run)
+            run = stack.enter_context(torn_run(home))
+            yield from in_copies(chance, dealt, run)
         else:
-            tiny = stack.enter_context(tiny_run(where / "home"))
-            module = {"sigkill": sigkill, "power-cuts": power_cuts, "errno-faults": errno_faults}
-            yield from module[rung].injuries(chance, where, tiny)
+            yield from ([one] for one in _RECORDED[rung].injuries(chance, dealt))
+
+
+def in_copies(chance: random.Random, where: Path, run: TornRun) -> Iterator[list[Outcome]]:
+    """Corrupt file after file of a run, with a hostile one after every few."""
+    hostile = hostile_state.injuries(chance, where, run)
+    for number, outcome in enumerate(corruption.injuries(chance, where, run), 1):
+        yield [outcome]
+        if number % HOSTILE_AFTER == 0:
+            yield [next(hostile)]
 
 
 def deal(rung: str, seed: int, seconds: float) -> None:
     """Print the outcome of each injury of a rung, as JSON, until the time is up."""
+    if rung == "hypothesis":
+        say(list(deep_examples.outcomes(seed, min(seconds, deep_examples.MOST))))
+        return
     end = time.monotonic() + seconds
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         dealt = outcomes(rung, seed, Path(name))
-        for outcome in dealt:
-            print(json.dumps(asdict(outcome) | {"good": outcome.good}), flush=True)
+        for together in dealt:
+            say(together)
             if time.monotonic() > end:
                 break
         dealt.close()
 
 
-def run_lane(lane: dict[str, int], seed: int, seconds: float, tally: Tally) -> None:
-    """Run one rung after the other, each for its share of the time."""
+def say(together: list[Outcome]) -> None:
+    """Tell them to the process that counts."""
+    for outcome in together:
+        print(json.dumps(asdict(outcome) | {"good": outcome.good}), flush=True)
+
+
+def run_lane(lane: dict[str, float], seed: int, seconds: float, tally: Tally) -> None:
+    """Run one rung after the other, each for its share of the time that is left."""
+    end, waiting = time.monotonic() + seconds, dict(lane)
     for rung, share in lane.items():
-        mine = seconds * share / sum(lane.values())
-        command = [sys.executable, "-m", "tests.torture", "--rung", rung, "--seed", str(seed)]
-        command += ["--seconds", str(mine)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-            assert child.stdout is not None
-            for line in child.stdout:
-                count(json.loads(line), seed, tally)
-        if child.returncode != 0:
-            tally[rung, "did not run to its end"] += 1
+        mine = max(0.0, end - time.monotonic()) * share / sum(waiting.values())
+        del waiting[rung]
+        if rung != "hypothesis" or time_for_deep(mine):
+            run_rung(rung, seed, mine, tally)
 
 
-def count(outcome: dict[str, str], seed: int, tally: Tally) -> None:
-    """Add one outcome to the tally, and tell at once where a promise was not kept."""
-    tally[family(outcome), outcome["verdict"] if outcome["good"] else "BROKEN"] += 1
-    if not outcome["good"]:
-        print(f"BROKEN (seed {seed}): {json.dumps(outcome)}", flush=True)
+def time_for_deep(seconds: float) -> bool:
+    """Tell whether the tests by hypothesis are asked for, and worth beginning."""
+    return bool(os.environ.get("HOLDFAST_DEEP")) and seconds >= deep_examples.LEAST
 
 
-def family(outcome: dict[str, str]) -> str:
-    """Return the line of the tally that an outcome belongs to."""
-    kind = outcome["kind"]
-    if kind.startswith("power cut"):
-        return f"{outcome['rung'][0]} {kind.split(',')[0]}"
-    names = {"1": "crash at an effect", "2": "lost writes", "3": "SIGKILL", "4": "disk error"}
-    return f"{outcome['rung'][0]} {names.get(outcome['rung'][0], 'corruption')}"
+def run_rung(rung: str, seed: int, seconds: float, tally: Tally) -> None:
+    """Run one rung in a process of its own, and count what it says."""
+    command = [sys.executable, "-m", "tests.torture", "--rung", rung, "--seed", str(seed)]
+    command += ["--seconds", str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            tally.add(json.loads(line), seed)
+    if child.returncode != 0:
+        tally.failed.append(rung)
 
 
-def report(tally: Tally, minutes: float) -> None:
-    """Print the table of all injuries."""
-    verdicts = sorted({verdict for _, verdict in tally})
-    print(f"\n{'injury':<28}{'dealt':>7}" + "".join(f"{verdict:>16}" for verdict in verdicts))
-    for line in sorted({name for name, _ in tally}):
-        counts = [tally[line, verdict] for verdict in verdicts]
-        print(f"{line:<28}{sum(counts):>7}" + "".join(f"{number:>16}" for number in counts))
-    print(f"{sum(tally.values())} injuries in {minutes:.1f} minutes")
+def report(tally: Tally, seed: int, given: float, taken: float) -> None:
+    """Print the table of all injuries, and what is missing from it."""
+    deep, full = bool(os.environ.get("HOLDFAST_DEEP")), given >= FULL
+    print("", *tally.table(), sep="\n")
+    if deep and not tally.dealt(HYPOTHESIS):
+        print(f"{HYPOTHESIS}: left out, there was no time for it")
+    print(f"{sum(tally.counts.values())} injuries in {taken:.1f} minutes, seed {seed}")
+    for line in tally.against_the_least(deep=deep) if full else ():
+        print(line)
 
 
 def main() -> int:
@@ -122,9 +149,8 @@ def main() -> int:
         lane.start()
     for lane in lanes:
         lane.join()
-    report(tally, (time.monotonic() - begun) / 60)
-    bad = [verdict for _, verdict in tally if verdict in ("BROKEN", "did not run to its end")]
-    return 1 if bad or not tally else 0
+    report(tally, given.seed, given.minutes, (time.monotonic() - begun) / 60)
+    return 1 if tally.bad else 0
 
 
 if __name__ == "__main__":

@@ -81,8 +81,11 @@ def injections() -> list[Injection]:
     ]
 
 
-def injuries(chance: random.Random, where: Path, tiny: TinyRun) -> Iterator[Outcome]:
-    """Deal every fault once, in random order, bad disks in between; and then again."""
+def injuries(chance: random.Random, where: Path, tiny: TinyRun) -> Iterator[list[Outcome]]:
+    """Deal every fault once, in random order, bad disks in between; and then again.
+
+    What is yielded is what came of the faults of one run.
+    """
     disks = bad_disks(chance, where, tiny)
     for number in itertools.count():
         waiting = [] if strace_attach.why_not() else injections()
@@ -91,9 +94,9 @@ def injuries(chance: random.Random, where: Path, tiny: TinyRun) -> Iterator[Outc
             storm = Storm("4", tiny, where / f"faulty-{number}-{len(waiting)}")
             tiny.lend_images(storm.directory)
             _deal(storm, waiting, chance)
-            yield from storm.finish()
-            yield from next(disks)
-        yield from next(disks)
+            yield storm.finish()
+            yield next(disks)
+        yield next(disks)
 
 
 def _deal(storm: Storm, waiting: list[Injection], chance: random.Random) -> None:

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from holdfast.rundir import JOURNAL
 from holdfast.status import read_status, verify
+from tests.crash.corruption import Corruption
 from tests.crash.injure import replace
-from tests.crash.outcome import Outcome
+from tests.crash.outcome import CLEAR_REFUSAL, FORGED, OTHER_BITS, SAME_BITS, Outcome
 from tests.crash.storm import Fault, judge_words
 from tests.crash.torn_run import FINISHED, NEARLY, TornRun
 from tests.rundir.hostile_json import FILES, hostile_files, hostile_journals
 
-_ENDS = {0, 3}
+_REFUSED = 3
+_ENDS = {0, _REFUSED}
 """Rebuilt, or refused; what a sum that agrees makes believable may well be another run."""
 
 
@@ -22,7 +24,7 @@ def injuries(chance: random.Random, where: Path, run: TornRun) -> Iterator[Outco
     while True:
         state, name = chance.choice((FINISHED, NEARLY)), chance.choice((*FILES, JOURNAL))
         versions = list(hostile_versions(run.home / state, name))
-        for kind, data in chance.sample(versions, 20):
+        for kind, data in chance.sample(versions, 3):
             yield withstand(run, where, state, name, kind, data)
 
 
@@ -38,13 +40,23 @@ def withstand(run: TornRun, where: Path, state: str, name: str, kind: str, data:
     directory = run.copy(state, where / "run")
     try:
         replace(directory / name, data)
-        fault = _ask(directory) or judge_words(run.tiny.start(directory), _ENDS) or _ask(directory)
+        fault = _ask(directory)
+        child = run.tiny.start(directory)
+        fault = fault or judge_words(child, _ENDS) or _ask(directory)
         if [path.name for path in where.iterdir()] != ["run"]:
             fault = ("other bits", "something outside the directory was touched")
-        verdict, evidence = fault or ("clear refusal", "")
+        verdict, evidence = fault or _end(Corruption(run, directory, name, state), child.wait())
         return Outcome("8", f"hostile {name}", f"{state} run, {kind}", verdict, evidence)
     finally:
         shutil.rmtree(directory)
+
+
+def _end(sweep: Corruption, status: int) -> Fault:
+    """Tell a rebuild from a refusal, and both from a run in which what was forged still stands."""
+    if status == _REFUSED:
+        return CLEAR_REFUSAL, ""
+    verdict, evidence = sweep.compare() or (SAME_BITS, "")
+    return (FORGED if verdict == OTHER_BITS else verdict), evidence
 
 
 def _ask(directory: Path) -> Fault | None:

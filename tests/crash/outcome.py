@@ -6,6 +6,9 @@ from typing import Literal
 Verdict = Literal[
     "same bits",  # the run was finished and equals the undisturbed one
     "clear refusal",  # it was not, and said why
+    "forged kept",  # it was, with what somebody forged in it, sums and all
+    "passed",  # a test that deals injuries itself
+    "cut short",  # such a test had no time to end
     "other bits",
     "traceback",
     "needless restart",  # a job went back behind a good checkpoint, or lost an acknowledged one
@@ -15,6 +18,9 @@ Verdict = Literal[
 
 SAME_BITS: Verdict = "same bits"
 CLEAR_REFUSAL: Verdict = "clear refusal"
+FORGED: Verdict = "forged kept"
+PASSED: Verdict = "passed"
+CUT_SHORT: Verdict = "cut short"
 OTHER_BITS: Verdict = "other bits"
 TRACEBACK: Verdict = "traceback"
 NEEDLESS_RESTART: Verdict = "needless restart"
@@ -36,4 +42,5 @@ class Outcome:
     @property
     def good(self) -> bool:
         """Whether the promises held."""
-        return self.verdict == SAME_BITS or (self.may_refuse and self.verdict == CLEAR_REFUSAL)
+        held = self.verdict in (SAME_BITS, FORGED, PASSED, CUT_SHORT)
+        return held or (self.may_refuse and self.verdict == CLEAR_REFUSAL)

@@ -37,8 +37,8 @@ disk.rename, disk.sync_directory, disk.unlink = rename, sync_directory, unlink
 
 def injuries(
     chance: random.Random, where: Path, tiny: TinyRun, kinds: tuple[str, ...] = KINDS
-) -> Iterator[Outcome]:
-    """Cut the power of run after run, on each kind of file system in turn."""
+) -> Iterator[list[Outcome]]:
+    """Cut the power of run after run, on each kind of file system in turn; yield those of a run."""
     possible = [kind for kind in kinds if why_not(kind) is None]
     for kind in itertools.cycle(possible):
         with loop_disk(kind) as disk:
@@ -47,7 +47,7 @@ def injuries(
                 tiny.lend_images(storm.directory)
             while len(storm) < MOST and cut_power(storm, disk, chance, where / "acknowledged"):
                 pass
-            yield from storm.finish()
+            yield storm.finish()
 
 
 def cut_power(

@@ -48,15 +48,15 @@ EFFECTS = ("create", "append", "write", "sync", "rename", "unlink", "sync_direct
 Strike = Callable[[Storm, random.Random], bool]
 
 
-def injuries(chance: random.Random, where: Path, tiny: TinyRun) -> Iterator[Outcome]:
-    """Kill run after run below ``where``, for as long as somebody asks."""
+def injuries(chance: random.Random, where: Path, tiny: TinyRun) -> Iterator[list[Outcome]]:
+    """Kill run after run below ``where``, for as long as somebody asks; yield those of a run."""
     for number in itertools.count():
         storm = Storm("3", tiny, where / f"killed-{number}")
         if chance.random() < 0.8:
             tiny.lend_images(storm.directory)
         while len(storm) < MOST and _strike(storm, chance):
             pass
-        yield from storm.finish()
+        yield storm.finish()
 
 
 def _strike(storm: Storm, chance: random.Random) -> bool:

@@ -105,6 +105,17 @@ def test_start_on_hostile_json_is_a_clear_line_or_a_rebuild(
     assert outcome.good, outcome
 
 
+def test_what_was_forged_and_stands_is_not_counted_as_the_same(
+    run: TornRun, tmp_path: Path
+) -> None:
+    """A value with a sum that agrees is believed; the tally does not call that the same bits."""
+    data = dict(hostile_versions(run.home / FINISHED, JOURNAL))["epoch, val_loss: null"]
+    forged = withstand(run, tmp_path, FINISHED, JOURNAL, "a loss that is null", data)
+    torn = withstand(run, tmp_path, FINISHED, RECOVERY_STATE, "torn", b"{")
+
+    assert (forged.verdict, torn.verdict) == ("forged kept", "same bits")
+
+
 def test_a_training_that_goes_on_is_no_damage(run: TornRun, tmp_path: Path) -> None:
     """Asked again and again while it trains, `verify` and `status` find nothing wrong."""
     directory = run.copy(NEARLY, tmp_path / "run")
