@@ -18,13 +18,20 @@ class Change:
     """The only backbone it touches; None where it touches all of them."""
     longer_stage: str | None = None
     """The stage that merely got more epochs."""
+    reshapes: bool = False
+    """Whether models may have another shape since, so that no checkpoint from before fits."""
 
 
 def find_changes(known: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
     """Compare a run's record with what a start brings, each key of the latter or of both."""
     before = {key: value for key, value in known.items() if key not in _NOT_COMPARED}
     after = {key: value for key, value in now.items() if key not in _NOT_COMPARED}
-    found = [Change(text) for text in differences(before, after)]
+    found = [
+        Change(text, reshapes=_shape(old) != _shape(new))
+        for key in dict.fromkeys([*before, *after])
+        for old, new in [({key: before.get(key)}, {key: after.get(key)})]
+        for text in differences(old, new)
+    ]
     if "stages" in known and "stages" in now:
         found += _stage_changes(known["stages"], now["stages"])
     old, new = known.get("settings", {}), now.get("settings", {})
@@ -32,6 +39,15 @@ def find_changes(known: Mapping[str, Any], now: Mapping[str, Any]) -> list[Chang
         texts = differences(old[name], new[name], f"{name}.")
         found += [Change(text, backbone=name) for text in texts]
     return found
+
+
+def _shape(part: Mapping[str, Any]) -> tuple[object, object]:
+    """Return what decides the shape of every backbone: the number of classes, and the size."""
+    classes, config = part.get("classes"), part.get("config")
+    return (
+        len(classes) if isinstance(classes, list) else classes,
+        config.get("size") if isinstance(config, Mapping) else None,
+    )
 
 
 def _stage_changes(old: Mapping[str, int], new: Mapping[str, int]) -> list[Change]:

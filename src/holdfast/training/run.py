@@ -72,7 +72,7 @@ class Run:
         settings = {**state.run.get("settings", {}), **now.get("settings", {})}
         if settings:
             now["settings"] = settings
-        if marks := [*state.run.get("changes", []), *self._marks(changes)]:
+        if marks := [*self._standing_marks(), *self._marks(changes)]:
             now["changes"] = marks
         more = [name for name in state.backbones if name not in backbones and state.run]
         self.ledger.plan(now, [*more, *backbones], {**state.folds, **(folds or {})})
@@ -106,9 +106,21 @@ class Run:
                 "`holdfast reset`"
             )
         if on_change == CONTINUE:
+            self._refuse_misfits(changes, told)
             self.settings.on_notice(
                 f"{told}; continuing all the same: what is in training now will NOT be what an "
                 "undisturbed run gives, and its result says so"
+            )
+
+    def _refuse_misfits(self, changes: list[Change], told: str) -> None:
+        """Refuse to go on where no checkpoint fits, before the record says that it was done."""
+        results = self.ledger.state.results
+        stuck = [str(job) for job in self._begun(None) if job not in results]
+        if stuck and any(change.reshapes for change in changes):
+            raise RecoveryRefusedError(
+                f"{told}. The checkpoints of {', '.join(stuck)} fit no model of that shape: start "
+                "it as it was started, name another --checkpoint-dir, or add --on-change "
+                "restart-affected (trains anew what that touches)"
             )
 
     def _extends(self, change: Change) -> bool:
@@ -130,8 +142,17 @@ class Run:
                 self.settings.on_notice(f"{name}: trained anew, its settings have changed")
                 self.ledger.reset(name)
 
+    def _standing_marks(self) -> list[dict[str, Any]]:
+        """Return the earlier marks of jobs that still have the checkpoints they were put on."""
+        found = []
+        for mark in self.ledger.state.run.get("changes", []):
+            jobs = [job for job in mark["jobs"] if self._stage_of(JobName.parse(job))]
+            if jobs:
+                found.append({**mark, "jobs": jobs})
+        return found
+
     def _marks(self, changes: list[Change]) -> list[dict[str, Any]]:
-        """Return what the record keeps of changes to jobs that are in training already."""
+        """Return what the record keeps of changes to jobs that go on from what they have."""
         found = []
         for change in changes:
             jobs = [job for job in self._begun(change.backbone) if self._is_touched(job, change)]
@@ -140,9 +161,10 @@ class Run:
         return found
 
     def _is_touched(self, job: JobName, change: Change) -> bool:
+        stage = self._stage_of(job)
         if not self._extends(change):
-            return job not in self.ledger.state.results
-        return self._stage_of(job) == change.longer_stage  # its schedule was for fewer epochs
+            return stage is not None  # a completed one too: lost weights are made of checkpoints
+        return stage == change.longer_stage  # its schedule was for fewer epochs
 
     def _begun(self, backbone: str | None) -> list[JobName]:
         """Return the jobs of a backbone, or of all, that have a result or a checkpoint."""
