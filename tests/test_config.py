@@ -32,6 +32,7 @@ SERIES = [
 OPTIONS = [
     *("data", "checkpoint-dir", "config", "preset", "backbones", "size", "image-size"),
     *("batch-size", "epochs-head", "epochs-finetune", "folds", "patience", "keep-latest"),
+    "overhead",
     *("seed", "device", "max-bad-images", "on-change", "verify-recovery", "supervise"),
 ]
 

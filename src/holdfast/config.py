@@ -40,7 +40,8 @@ class StageConfig(_Settings):
     learning_rate: float = Field(gt=0)
     """Peak of the schedule, reached after the warm-up."""
     augment: bool
-    """Whether training images are augmented."""
+    """Whether training images are augmented. A head stage without it computes the frozen
+    backbone's features once, not in each epoch."""
     weight_decay: float = Field(1e-4, ge=0)
     warmup_epochs: float = Field(1.0, ge=0)
     """Linear warm-up; a cosine to zero follows."""
@@ -102,8 +103,10 @@ class RunConfig(_Settings):
     on_change: Literal["refuse", "restart-affected", "continue"] = "refuse"
     """What to do when a start differs from the run: nothing; train anew what that touches; or go
     on, with results that say that they are not those of an undisturbed run."""
-    save_interval: float = Field(60.0, ge=0)
-    """Seconds between checkpoints inside an epoch."""
+    overhead: float = Field(0.01, gt=0, le=1)
+    """Share of the training time that checkpoints may cost: they are made as often as it allows."""
+    save_interval: float | None = Field(None, ge=0)
+    """Seconds between checkpoints inside an epoch, where `overhead` is not to decide."""
     head: StageConfig = StageConfig(learning_rate=2e-3, augment=False)
     finetune: StageConfig = StageConfig(learning_rate=1e-3, augment=True)
     augment: AugmentConfig = AugmentConfig()
@@ -184,8 +187,8 @@ OVERRIDES: dict[str, dict[str, dict[str, Any]]] = {}
 
 FREE_TO_CHANGE = frozenset(
     {
-        *("checkpoint_dir", "preset", "data", "keep_latest", "save_interval", "max_bad_images"),
-        "on_change",
+        *("checkpoint_dir", "preset", "data", "keep_latest", "overhead", "save_interval"),
+        *("max_bad_images", "on_change"),
     }
 )
 """Settings that change no bit of the result; what the data are, their digest says."""

@@ -65,15 +65,23 @@ def test_what_could_not_be_read_back_is_refused(
     assert list(directory.glob("*.pth")) == []
 
 
-def test_what_torch_reads_is_left_as_it_is(trained: Trained) -> None:
-    """Tensors and plain values are saved themselves, not copied: that costs no memory."""
+def test_containers_are_copied_and_tensors_are_not(trained: Trained) -> None:
+    """Whoever goes on changing a list or a dict changes no checkpoint; tensors cost no memory."""
     state = {
         "model": trained.model.state_dict(),
         "optimizer": trained.optimizer.state_dict(),
         "plain": [None, True, 1, 1.5, 1j, "a", b"b", (2, {3}), Counter("ab"), torch.Size([1])],
         "torch": [torch.float32, torch.device("cpu"), nn.Parameter(torch.ones(1))],
     }
-    assert savable(state) is state
+    saved = savable(state)
+    assert str(saved) == str(state)
+    assert saved["model"]["0.weight"] is state["model"]["0.weight"]
+    assert saved["torch"][2] is state["torch"][2]
+
+    state["optimizer"]["param_groups"][0]["lr"] = 0.0
+    state["plain"].clear()
+    assert saved["optimizer"]["param_groups"][0]["lr"] != 0
+    assert len(saved["plain"]) == 10
 
 
 def test_changed_containers_keep_their_kind(trained: Trained) -> None:

@@ -204,3 +204,93 @@ def test_lack_of_memory_is_not_damage(tmp_path: Path) -> None:
     assert child.returncode == 1
     assert "can't allocate memory" in child.stderr.splitlines()[-1]
     assert "DamagedCheckpointError" not in child.stderr
+
+
+NO_MORE_THREADS = """
+import sys
+from pathlib import Path
+from threading import Event, Thread
+from holdfast.rundir import damage
+import resource
+go_on = Event()
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20),) * 2)
+try:
+    while True:
+        Thread(target=go_on.wait, daemon=True).start()
+except RuntimeError:
+    print(damage(Path(sys.argv[1])))
+go_on.set()
+"""
+
+
+@pytest.fixture
+def large(tmp_path: Path, trained: Trained) -> Path:
+    """A file that several threads verify."""
+    path = tmp_path / "Net_head_epoch1.pth"
+    tensors = [torch.full((1 << 20,), float(n)) for n in range(6)]
+    write_pth(path, {"model_state_dict": trained.model.state_dict(), "more": tensors})
+    return path
+
+
+def test_damage_to_a_large_file_is_named(large: Path) -> None:
+    """Several threads find what one finds, wherever it is, and the first where there are two."""
+    assert damage(large) is None
+    whole = large.read_bytes()
+    with zipfile.ZipFile(large) as archive:
+        records = [record for record in archive.infolist() if record.file_size > 1 << 20]
+    for earlier in reversed(records):
+        flip(large, earlier.header_offset + 1000)
+        assert damage(large) == f"record {earlier.filename} is not what was written"
+    assert len(records) == 6
+    large.write_bytes(whole[:-1000])
+    assert damage(large) == "truncated, or not a checkpoint"
+
+
+def test_lack_of_threads_is_not_damage(large: Path) -> None:
+    """Where not one more thread can be started, the check takes longer and finds the same."""
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("this system does not tell how much memory a process has")
+    said = []
+    for injury in (None, flip):
+        if injury:
+            injury(large)
+        command = [sys.executable, "-c", NO_MORE_THREADS, str(large)]
+        child = subprocess.run(command, capture_output=True, text=True, check=False)
+        said.append((child.returncode, child.stdout))
+    assert said == [(0, "None\n"), (0, "record archive/data.pkl is not what was written\n")]
+
+
+TRUNCATED_IN_USE = """
+import os, sys
+from holdfast.checkpoint import CheckpointManager
+manager = CheckpointManager(os.path.dirname(sys.argv[1]))
+record = manager.load_backbone_checkpoint("CustomSwinTransformer", epoch=int(sys.argv[2]) or None)
+os.truncate(sys.argv[1], 0)
+moments = [state["exp_avg"].double().sum() for state in record["optimizer_state"]["state"].values()]
+print(sum(moments).item())
+"""
+
+
+@pytest.mark.parametrize("epoch", [0, 23], ids=["the newest", "the one asked for"])
+def test_what_a_manager_hands_out_outlives_its_file(
+    epoch: int, path: Path, trained: Trained
+) -> None:
+    """Whoever keeps a loaded checkpoint is not killed when its file is cut short meanwhile."""
+    command = [sys.executable, "-c", TRUNCATED_IN_USE, str(path), str(epoch)]
+    child = subprocess.run(command, capture_output=True, text=True, check=False)
+    states = trained.optimizer.state_dict()["state"].values()
+    assert child.returncode == 0, child.stderr
+    assert float(child.stdout) == sum(s["exp_avg"].double().sum() for s in states).item()
+
+
+def test_what_is_read_is_a_private_view_of_the_file(tmp_path: Path) -> None:
+    """The tensors lie in the file, and what is done to them is not done to it."""
+    path = tmp_path / "Net_head_epoch1.pth"
+    write_pth(path, {"model": torch.ones(1 << 16)})
+    record = read_pth(path)
+    record["model"].zero_()
+
+    assert read_pth(path)["model"].sum() == 1 << 16
+    path.unlink()
+    assert record["model"].sum() == 0

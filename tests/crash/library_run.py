@@ -29,7 +29,8 @@ Entered = list[tuple[JobName, Position | None]]
 def train(directory: Path, promised: Told = lambda job, position: None) -> Entered:
     """Train what is not complete yet; return each job with the position it was taken up at.
 
-    ``promised`` is told of each position, and with None of each completed job, that must survive.
+    ``promised`` is told of each position that is saved, and with None of each completed job: they
+    must survive.
     """
     entered: Entered = []
     with one_thread(), holdfast.open(directory, keep_latest=2, save_interval=0.0) as run:
@@ -66,9 +67,9 @@ def train_stages(job: Job, model: nn.Module, promised: Told) -> None:
                 optimizer.step()
                 scheduler.step()
                 job.step(samples=len(labels), loss=loss)
-                promised(job.name, job.state.position)
+                promised(job.name, job.saved)
             stage.end_epoch(accuracy=accuracy(model, job.name.fold))
-            promised(job.name, job.state.position)
+            promised(job.name, job.saved)
 
 
 def make_model(width: int) -> nn.Module:

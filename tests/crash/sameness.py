@@ -9,7 +9,14 @@ import torch
 
 from holdfast.rundir import STATUS_TEXT, JobName, Journal, list_all_checkpoints
 
-NOT_EXACT = {"timestamp", "time", "seconds", "run_id", "crc32"}  # all else is compared with ==
+NOT_EXACT = {
+    "timestamp",
+    "time",
+    "seconds",
+    "saving",
+    "run_id",
+    "crc32",
+}  # all else is compared with ==
 NOT_THE_SAME = ("Directory:", "Updated:", "On disk:")  # lines of the status text
 _FILES = (".recovery_state.json", ".kfold_progress.json")
 _STAGES = ("head", "finetune")

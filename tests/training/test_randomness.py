@@ -38,6 +38,17 @@ def test_reseed_reaches_python_numpy_and_torch() -> None:
     assert draw() == draw()
 
 
+@pytest.mark.parametrize("seed", [0, 42, 2**63 - 1])
+def test_reseed_is_torchs_manual_seed(seed: int) -> None:
+    """The bits are those of torch.manual_seed, for anybody who compares with another loop."""
+    reseed(seed)
+    drawn = torch.rand(3), torch.initial_seed()
+    torch.manual_seed(seed)
+
+    assert torch.equal(drawn[0], torch.rand(3))
+    assert drawn[1] == torch.initial_seed()
+
+
 @pytest.mark.parametrize(
     ("count", "sizes"), [(0, []), (1, [1]), (8, [4, 4]), (9, [4, 5]), (10, [4, 4, 2]), (3, [3])]
 )

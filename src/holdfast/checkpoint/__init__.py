@@ -6,6 +6,8 @@ from holdfast.checkpoint.record import CheckpointRecord, make_record, weights_on
 from holdfast.checkpoint.repair import clear_images, lost_weights, move_aside, repair
 from holdfast.checkpoint.results import complete_job
 from holdfast.checkpoint.serialize import read_pth
+from holdfast.checkpoint.snapshot import Snapshot, digest, key_of, storages_of
+from holdfast.checkpoint.staging import PinnedCopies
 from holdfast.checkpoint.store import CheckpointStore
 
 __all__ = [
@@ -13,12 +15,17 @@ __all__ = [
     "CheckpointRecord",
     "CheckpointStore",
     "Ledger",
+    "PinnedCopies",
+    "Snapshot",
     "clear_images",
     "complete_job",
+    "digest",
+    "key_of",
     "lost_weights",
     "make_record",
     "move_aside",
     "read_pth",
     "repair",
+    "storages_of",
     "weights_only",
 ]

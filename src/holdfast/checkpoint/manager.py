@@ -1,5 +1,6 @@
 """CheckpointManager: the machinery under the guide's names."""
 
+import copy
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -137,10 +138,10 @@ class CheckpointManager:
         """
         job = JobName(backbone_name, fold)
         if epoch is None:
-            return self._store.newest(job, self._note_damage, stage)
+            return _kept(self._store.newest(job, self._note_damage, stage))
         for file in self._store.newest_first(job):
             if file.position == Position(stage or file.position.stage, epoch, step):
-                return self._store.load(file)
+                return _kept(self._store.load(file))
         return None
 
     def save_pipeline_state(self, state: Mapping[str, Any]) -> None:
@@ -257,6 +258,11 @@ class CheckpointManager:
     def _note_damage(self, file: CheckpointFile, reason: str) -> None:
         if self._ledger.holding:
             move_aside(self._ledger, file.path, reason, _log.warning)
+
+
+def _kept(record: CheckpointRecord | None) -> CheckpointRecord | None:
+    """Return ``record`` off its file, which may go while others still use the tensors."""
+    return copy.deepcopy(record)
 
 
 def _device_of(state_dict: Mapping[str, Any]) -> str:

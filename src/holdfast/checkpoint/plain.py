@@ -6,7 +6,7 @@ checkpoint with one of those inside could be written and never be read again.
 
 import copy
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 
 from holdfast.errors import UsageError
 
-_NUMBERS_AND_TEXT = (type(None), bool, int, float, complex, str, bytes, bytearray)
+_NUMBERS_AND_TEXT = (type(None), bool, int, float, complex, str, bytes)
 _TORCH = (torch.Size, torch.dtype, torch.device, torch.layout)
 _LEAVES = frozenset({*_NUMBERS_AND_TEXT, *_TORCH})
 _MAPPINGS = frozenset({dict, OrderedDict, Counter})
@@ -31,37 +31,70 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | None) else str(value)
 
 
-def savable(value: Any, where: str = "checkpoint") -> Any:
-    """Return ``value`` as a ``.pth`` can hold it: itself, or with numpy's numbers made Python's.
+def savable(value: Any) -> Any:
+    """Return ``value`` as a ``.pth`` can hold it: numpy's numbers are Python's there.
+
+    Its containers are new, so that whoever has the old ones may go on changing them; its tensors
+    are the same.
 
     Raises:
         UsageError: it holds what ``torch.load`` would refuse; the message says where.
     """
+    try:
+        return _savable(value)
+    except _UnsavableError as error:
+        kind = type(error.value)
+        raise UsageError(
+            f"checkpoint{''.join(reversed(error.where))} is a {kind.__module__}."
+            f"{kind.__qualname__}, which torch.load would not read back; save a tensor, a number, "
+            "text, or lists and dicts of them"
+        ) from None
+
+
+class _UnsavableError(Exception):
+    """Found on the way down; the way back up says where."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.where: list[str] = []
+
+
+def _savable(value: Any) -> Any:
+    kind = type(value)
+    if kind in _LEAVES or (kind is torch.Tensor and value.layout == torch.strided):
+        return value
+    if kind in _MAPPINGS:
+        return _savable_mapping(value)
+    if kind in (list, tuple, set):
+        return kind(_savable_item(key, item) for key, item in enumerate(value))
+    if isinstance(value, torch.Tensor):
+        return value if value.layout == torch.strided else value.clone()
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, torch.Tensor) or type(value) in _LEAVES:
-        return value
-    if type(value) in _MAPPINGS:
-        return _savable_mapping(value, where)
-    if type(value) in (list, tuple, set):
-        items = [savable(item, f"{where}[{index}]") for index, item in enumerate(value)]
-        return value if _same(items, value) else type(value)(items)
-    raise UsageError(
-        f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which torch.load "
-        "would not read back; save a tensor, a number, text, or lists and dicts of them"
-    )
+    if kind is bytearray:
+        return bytearray(value)
+    raise _UnsavableError(value)
 
 
-def _savable_mapping(mapping: Any, where: str) -> Any:
-    keys = [savable(key, f"a key of {where}") for key in mapping]
-    values = [savable(value, f"{where}[{key!r}]") for key, value in mapping.items()]
-    if _same(keys, mapping) and _same(values, mapping.values()):
-        return mapping
-    changed = copy.copy(mapping)  # of its own kind: a state dict of torch carries its _metadata
-    changed.clear()
-    changed.update(zip(keys, values, strict=True))
-    return changed
+def _savable_mapping(mapping: Any) -> Any:
+    new = copy.copy(mapping)  # of its own kind: a state dict of torch carries its _metadata
+    new.clear()
+    for key, item in mapping.items():
+        new[_savable_key(key)] = _savable_item(key, item)
+    return new
 
 
-def _same(new: Iterable[Any], old: Iterable[Any]) -> bool:
-    return all(a is b for a, b in zip(new, old, strict=True))
+def _savable_item(key: Any, item: Any) -> Any:
+    try:
+        return _savable(item)
+    except _UnsavableError as error:
+        error.where.append(f"[{key!r}]")
+        raise
+
+
+def _savable_key(key: Any) -> Any:
+    try:
+        return _savable(key)
+    except _UnsavableError as error:
+        error.where.append("'s key")
+        raise

@@ -2,11 +2,14 @@
 
 import pickle
 import struct
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import torch
 
+from holdfast.checkpoint.archive import in_place, pack, write_archive
 from holdfast.checkpoint.plain import savable
 from holdfast.errors import DamagedCheckpointError
 from holdfast.rundir import damage
@@ -18,26 +21,31 @@ _REFUSALS = (
 )
 
 
-def write_pth(path: Path, record: dict[str, Any]) -> None:
+Contents = Callable[[Sequence[torch.UntypedStorage]], Generator[memoryview]]
+"""Yields the bytes of each storage."""
+
+
+def write_pth(path: Path, record: dict[str, Any], contents: Contents | None = None) -> None:
     """Commit ``record`` under ``path``; an ordinary file of torch.
+
+    ``contents`` is for a record that is `savable` already, and whose bytes are elsewhere.
 
     Raises:
         StorageError: the disk refused; what stood under ``path`` before still does.
         UsageError: ``record`` holds what could not be read back.
     """
-    plain = savable(record)
-    with atomic_writer(path) as file:
-        handle = _HonestHandle(file)
-        try:
-            torch.save(plain, cast(BinaryIO, handle))
-        except RuntimeError:
-            if handle.error:  # torch reports a full disk as "unexpected pos"; say what it was
-                raise handle.error from None
-            raise
+    packed = pack(savable(record) if contents is None else record)
+    read = contents or in_place
+    with atomic_writer(path) as file, closing(read(packed.storages)) as views:
+        write_archive(file, packed.pickled, views)
 
 
 def read_pth(path: Path) -> dict[str, Any]:
     """Read a ``.pth`` after checking every record's CRC, onto the CPU, running no pickled code.
+
+    The tensors lie in the file, which is read as they are: use them at once, or keep a
+    ``copy.deepcopy``. What holds on to one is killed where somebody truncates the file, and
+    Windows will not remove it.
 
     Raises:
         DamagedCheckpointError: the bytes are not what was written, or they hold more than data.
@@ -45,7 +53,7 @@ def read_pth(path: Path) -> dict[str, Any]:
     if reason := damage(path):
         raise DamagedCheckpointError(path, reason)
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = _load(path)
     except _REFUSALS as error:
         if "allocate memory" in str(error):
             raise  # the machine is short of memory; the file is good
@@ -55,19 +63,8 @@ def read_pth(path: Path) -> dict[str, Any]:
     return loaded
 
 
-class _HonestHandle:
-    """A file that remembers why a write failed, because torch's C++ side forgets."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        try:
-            return self._file.write(data)
-        except OSError as error:
-            self.error = error
-            raise
-
-    def flush(self) -> None:
-        self._file.flush()
+def _load(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except RuntimeError:  # not every file system maps a file
+        return torch.load(path, map_location="cpu", weights_only=True)

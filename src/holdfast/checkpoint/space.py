@@ -5,8 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from holdfast.checkpoint.snapshot import storages_of
 from holdfast.errors import StorageError
 from holdfast.rundir import DAMAGED, IMAGE_CACHE
 from holdfast.status import human_bytes
@@ -16,7 +15,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def full_disk(path: Path, record: dict[str, Any], number: int | None) -> StorageError:
     """Return the error that says how much is needed, how much is free, and what can go."""
-    needed, free = human_bytes(tensor_bytes(record)), human_bytes(_free(path.parent))
+    needed, free = (
+        human_bytes(sum(s.nbytes() for s in storages_of(record).values())),
+        human_bytes(_free(path.parent)),
+    )
     can_go = [
         f"{name}/ ({human_bytes(size)})"
         for name in (DAMAGED, IMAGE_CACHE)
@@ -28,25 +30,6 @@ def full_disk(path: Path, record: dict[str, Any], number: int | None) -> Storage
         "before stands; free some space and run the same command again",
         number,
     )
-
-
-def tensor_bytes(value: Any) -> int:
-    """Return what the tensors of nested dicts and lists take, each storage once."""
-    sizes: dict[int, int] = {}
-
-    def visit(item: Any) -> None:
-        if isinstance(item, torch.Tensor):
-            storage = item.untyped_storage()
-            sizes[storage.data_ptr()] = storage.nbytes()
-        elif isinstance(item, dict):
-            for part in item.values():
-                visit(part)
-        elif isinstance(item, list | tuple):
-            for part in item:
-                visit(part)
-
-    visit(value)
-    return sum(sizes.values())
 
 
 def _free(directory: Path) -> int:

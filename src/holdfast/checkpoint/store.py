@@ -5,7 +5,7 @@ from pathlib import Path
 
 from holdfast.checkpoint.record import CheckpointRecord
 from holdfast.checkpoint.retention import Generation, keep
-from holdfast.checkpoint.serialize import read_pth, write_pth
+from holdfast.checkpoint.serialize import Contents, read_pth, write_pth
 from holdfast.checkpoint.space import FULL, full_disk
 from holdfast.errors import DamagedCheckpointError, StorageError, UsageError
 from holdfast.rundir import (
@@ -37,10 +37,23 @@ class CheckpointStore:
         self.run_id = run_id
         self._verified: dict[Path, tuple[int, int]] = {}
 
-    def save(self, job: JobName, position: Position, record: CheckpointRecord) -> Path:
-        """Commit one checkpoint; when this returns it survives a power cut."""
+    def named(self, record: CheckpointRecord) -> CheckpointRecord:
+        """Return ``record`` with the id of the run."""
+        return {**record, "run_id": self.run_id}
+
+    def save(
+        self,
+        job: JobName,
+        position: Position,
+        record: CheckpointRecord,
+        contents: Contents | None = None,
+    ) -> Path:
+        """Commit one checkpoint; when this returns it survives a power cut.
+
+        ``contents`` yields the bytes of the storages, where they are those of a `Snapshot`.
+        """
         path = checkpoint_path(self.directory, job, position)
-        self._write(path, self._readable({**record, "run_id": self.run_id}, job, position))
+        self._write(path, self._readable(self.named(record), job, position), contents)
         self._verified[path] = _stamp(path)
         return path
 
@@ -92,12 +105,14 @@ class CheckpointStore:
     def save_best(self, job: JobName, record: CheckpointRecord) -> Path:
         """Commit the file with a completed job's weights and result."""
         path = best_path(self.directory, job)
-        self._write(path, self._readable({**record, "run_id": self.run_id}, job, None))
+        self._write(path, self._readable(self.named(record), job, None))
         return path
 
-    def _write(self, path: Path, record: CheckpointRecord) -> None:
+    def _write(
+        self, path: Path, record: CheckpointRecord, contents: Contents | None = None
+    ) -> None:
         try:
-            write_pth(path, record)
+            write_pth(path, record, contents)
         except StorageError as error:
             if error.errno in FULL:
                 raise full_disk(path, record, error.errno) from error

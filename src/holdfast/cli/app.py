@@ -62,6 +62,7 @@ def train(
     folds: options.Folds = None,
     patience: options.Patience = None,
     keep_latest: options.KeepLatest = None,
+    overhead: options.Overhead = None,
     seed: options.Seed = None,
     device: options.Device = None,
     max_bad_images: options.MaxBadImages = None,

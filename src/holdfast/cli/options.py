@@ -47,6 +47,10 @@ Patience = Annotated[
 KeepLatest = Annotated[
     int | None, _option("--keep-latest", "Checkpoints to keep per backbone. (default 3)", "N")
 ]
+Overhead = Annotated[
+    float | None,
+    _option("--overhead", "Share of the time that checkpoints may cost. (default 0.01)", "SHARE"),
+]
 Seed = Annotated[int | None, _option("--seed", "Decides every random number. (default 42)", "N")]
 Device = Annotated[
     str | None, _option("--device", "Where to compute. (default auto)", "auto|cpu|cuda[:N]")

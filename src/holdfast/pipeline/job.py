@@ -64,6 +64,7 @@ def train_and_measure(
         enter_stage=lambda stage: _enter_stage(model, stage),
         device=machine.device,
         autocast=machine.autocast,
+        fixed_images=ours,
     )
     train(job, config, with_)
     return job.complete(**measure(job, config, with_, sets.test, classes))

@@ -66,6 +66,7 @@ def train_backbone_with_metrics(
         checkpoint_dir,
         seed=config.seed,
         keep_latest=config.keep_latest,
+        overhead=config.overhead,
         save_interval=config.save_interval,
     ) as run:
         _agree_on_stages(run, config, backbone_name)

@@ -55,6 +55,7 @@ def run_series(
     settings = RunSettings(
         config.seed,
         config.keep_latest,
+        config.overhead,
         config.save_interval,
         on_progress=display.progress,
         on_notice=display.notice,

@@ -39,6 +39,7 @@ _CHECKS: dict[str, Check] = {
     "best": lambda value: value is None or _has(value, metric=object, epoch=int, model=Mapping),
     "stale": is_count,
     "seconds": lambda value: type(value) in (int, float),
+    "saving": lambda value: _has(value, interval=float, seconds=float, saves=int),  # not in all
 }
 
 
@@ -84,5 +85,6 @@ def _misshapen(record: Mapping[str, Any]) -> str | None:
     missing = [key for key in (*GUIDE_KEYS, *OUR_KEYS) if key not in record]
     if missing:
         return f"lacks {', '.join(missing)}"
-    wrong = [key for key, is_good in _CHECKS.items() if not is_good(record[key])]
+    checks = [(key, is_good) for key, is_good in _CHECKS.items() if key in record]
+    wrong = [key for key, is_good in checks if not is_good(record[key])]
     return f"has no usable {', '.join(wrong)}" if wrong else None

@@ -1,11 +1,13 @@
 """Training that can be stopped anywhere: runs, jobs, stages, and the loop that uses them."""
 
 from holdfast.training.evaluate import Predictions
+from holdfast.training.ingredients import Ingredients
 from holdfast.training.interrupt import StopRequest
-from holdfast.training.job import Job, Progress, RunSettings
-from holdfast.training.loop import Ingredients, measure, train
+from holdfast.training.job import Job
+from holdfast.training.loop import measure, train
 from holdfast.training.randomness import steps_per_epoch, use_deterministic_kernels
 from holdfast.training.run import Run, open_run
+from holdfast.training.settings import Progress, RunSettings
 from holdfast.training.stage import Stage
 from holdfast.training.state import TrainState
 

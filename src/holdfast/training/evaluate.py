@@ -46,19 +46,37 @@ def predict(
 
     ``check_stop`` is called between batches and may raise.
     """
-    count = len(dataset)
-    plan = [np.arange(i, min(i + batch_size, count)) for i in range(0, count, batch_size)]
     model.eval()
-    logits, labels = [], []
-    with torch.inference_mode():
-        for images, targets in fetch(dataset, plan, [0] * len(plan), workers=0):
-            logits.append(forward(images.to(device)).float().cpu())
-            labels.append(targets)
-            check_stop()
-    scores, truth = torch.cat(logits), torch.cat(labels)
+    logits, labels = run_through(
+        dataset, batch_size=batch_size, forward=forward, device=device, check_stop=check_stop
+    )
+    scores, truth = logits.float().cpu(), labels.cpu()
     return Predictions(
         scores.double().softmax(1).numpy(), truth.numpy(), F.cross_entropy(scores, truth).item()
     )
+
+
+def run_through(
+    dataset: Any,
+    *,
+    batch_size: int,
+    forward: Callable[[Tensor], Tensor],
+    device: torch.device,
+    check_stop: Callable[[], None],
+) -> tuple[Tensor, Tensor]:
+    """Return what ``forward`` makes of ``dataset``, in order, and the labels.
+
+    ``check_stop`` is called between batches and may raise.
+    """
+    count = len(dataset)
+    plan = [np.arange(i, min(i + batch_size, count)) for i in range(0, count, batch_size)]
+    made, labels = [], []
+    with torch.inference_mode():
+        for images, targets in fetch(dataset, plan, [0] * len(plan), workers=0):
+            made.append(forward(images.to(device)))
+            labels.append(targets)
+            check_stop()
+        return torch.cat(made), torch.cat(labels)
 
 
 def validation_metrics(predictions: Predictions) -> dict[str, float]:

@@ -1,8 +1,7 @@
 """One backbone, on one fold or on the full split, from start or checkpoint to its result."""
 
-import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -23,43 +22,12 @@ from holdfast.rundir import (
 )
 from holdfast.training import trace
 from holdfast.training.interrupt import StopRequest
+from holdfast.training.saver import Saver
+from holdfast.training.settings import Progress, RunSettings
 from holdfast.training.stage import Stage
 from holdfast.training.state import Stateful, TrainState
 
-_log = logging.getLogger("holdfast")
 _LOSS_CHECK_STEPS = 16  # on cuda, looking at a number waits for the device
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a job stands, for whoever shows it."""
-
-    job: JobName
-    position: Position
-    epochs: int
-    steps: int
-    means: dict[str, float]
-    """Running means of the epoch in progress."""
-    samples: int
-    """Samples trained on since this process took the job up."""
-    fraction: float
-    """Share of the job's epochs that is done."""
-    measured: dict[str, float]
-    """What the epoch that has just ended was measured at; empty inside an epoch."""
-
-
-@dataclass
-class RunSettings:
-    """What the jobs of a run share."""
-
-    seed: int = 42
-    keep_latest: int = 3
-    save_interval: float = 60.0
-    on_progress: Callable[[Progress], None] | None = None
-    on_notice: Callable[[str], None] = _log.warning
-    """Told what a person should know: damage, a stop."""
-    show_interval: float = 0.1
-    """Seconds between two calls of ``on_progress``."""
 
 
 @dataclass
@@ -81,11 +49,14 @@ class Job:
     """Where this process took the job up; None where it began it."""
     _stages: dict[str, int] = field(default_factory=dict)
     _stage: Stage | None = None
-    _saved_at: float = field(default_factory=time.monotonic)
-    _saved_position: Position | None = None
     _shown_at: float = 0.0
     _samples: int = 0
     _on_exit: ExitStack = field(default_factory=ExitStack)
+
+    def __post_init__(self) -> None:
+        self._saver = Saver(
+            self.name, self.store, self.ledger, self.settings, self.state, self.device
+        )
 
     @property
     def seed(self) -> int:
@@ -95,14 +66,18 @@ class Job:
     def __enter__(self) -> Self:
         with ExitStack() as undo:
             undo.enter_context(self.stop.listening())
+            undo.callback(self._saver.close)
             record = self.store.newest(self.name, self._note_damage)
             if record is None and self.store.newest_first(self.name):
                 self.settings.on_notice(f"{self.name}: no good checkpoint is left, starting anew")
             if record is not None:
                 self.state.restore(record)
-                self.resumed_from = self._saved_position = self.state.position
+                self.resumed_from = self._saver.saved = self.state.position
+                self._saver.pace.resume(record.get("saving", {}))
                 self.ledger.agree_on_epochs(self.name, self.state.history)
             self.ledger.entered(self.name, self.resumed_from)
+            for thing in self.state.objects.values():
+                undo.enter_context(self._saver.fencing(thing))
             self._on_exit = undo.pop_all()
         return self
 
@@ -112,7 +87,9 @@ class Job:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._on_exit.close()
+        with self._on_exit:  # the writer is joined, and its errors told, before anything else
+            if error is None:
+                self._saver.finish()
         if isinstance(error, Interrupted):
             self.ledger.journal.append("job_interrupted", job=str(self.name), where=error.where)
         elif isinstance(error, Exception) and not isinstance(error, StorageError):
@@ -128,6 +105,7 @@ class Job:
         """
         for name, thing in objects.items():
             self.state.track(name, thing)
+            self._on_exit.enter_context(self._saver.fencing(thing))
 
     def stages(
         self,
@@ -182,38 +160,40 @@ class Job:
             trace.tracer.step(self, means)
         if self.device == "cpu" or state.position.step % _LOSS_CHECK_STEPS == 0:
             self._check_finite()
-        if time.monotonic() - self._saved_at >= self.settings.save_interval:
-            self._try_to_save()
+        if self._saver.is_due():
+            self._check_finite()
+            self._saver.begin()
         self._show()
         self.check_stop()
 
     def check_stop(self) -> None:
         """Save and raise Interrupted if a signal asked for a stop; call it in long evaluations."""
         if self.stop.heard():
-            if self._saved_position != self.state.position:
+            if self.saved != self.state.position:
                 self.save()
             self.stop.check(f"{self.name}, {self.state.position}")
 
-    def save(self) -> None:
-        """Commit a checkpoint of this very position, and prune older ones."""
-        self._check_finite()
-        self.store.save(self.name, self.state.position, self.state.record(self.name, self.device))
-        self.store.prune(self.name, self.settings.keep_latest)
-        self._saved_at, self._saved_position = time.monotonic(), self.state.position
+    @property
+    def saved(self) -> Position | None:
+        """The newest position that survives a power cut; None before the first."""
+        return self._saver.saved
 
-    def _try_to_save(self) -> None:
-        """Save inside an epoch; what cannot be written costs no more than the next crash would."""
-        try:
-            self.save()
-        except StorageError as error:
-            self._saved_at = time.monotonic()
-            self.settings.on_notice(
-                f"{self.name}, {self.state.position}: NOT saved, training goes on and tries again "
-                f"in {self.settings.save_interval:.0f} s: {error}"
-            )
+    def fence(self) -> None:
+        """Call it before changing, other than by a tracked optimizer's step, what is tracked.
+
+        A checkpoint may be being written: it is to hold what was, not half of what comes. Steps
+        of tracked torch optimizers do it by themselves, and so do the ends of epochs and stages.
+        """
+        self._saver.fence()
+
+    def save(self) -> None:
+        """Commit a checkpoint of this very position, and prune older ones; then it is durable."""
+        self._check_finite()
+        self._saver.save()
 
     def complete(self, **result: Any) -> Result:
         """Record the job's result, durably, with the weights the model has now."""
+        self._saver.finish()
         self.store.prune(self.name, self.settings.keep_latest)  # a crash may have left one too many
         record = weights_only(self.state.record(self.name, self.device))
         done = complete_job(
@@ -235,16 +215,23 @@ class Job:
         """One row for each completed epoch, over all stages and processes."""
         return self.state.history
 
-    def _stage_begins(self) -> None:
+    def _stage_begins(self, frozen: Iterable[Tensor]) -> None:
+        self._saver.hold_still(frozen)
         position = self.state.position
         if position == Position(position.stage, 0) and position != self.resumed_from:
             self.save()
-            self.ledger.moved(self.name, position)
+
+    def _stage_ends(self) -> None:
+        """Let nothing of the next stage begin before all of this one is durable."""
+        if self.saved != self.state.position:
+            self.save()
+        self._saver.hold_still(())
 
     def _epoch_ended(self, row: HistoryRow) -> None:
-        self.save()
-        self.ledger.journal.append("epoch", job=str(self.name), **row)
-        self.ledger.moved(self.name, self.state.position)
+        self._saver.note_epoch(row)
+        if self._saver.is_due(epoch_ends=True):
+            self._check_finite()
+            self._saver.begin(must=True)
         self._show(self.state.metrics)
         self.check_stop()
 

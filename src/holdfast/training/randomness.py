@@ -22,7 +22,10 @@ def reseed(value: int) -> None:
     """Seed python's, numpy's and torch's global generators (cuda's too)."""
     random.seed(value)
     np.random.seed(value % 2**32)
-    torch.manual_seed(value)
+    if torch.accelerator.is_available():
+        torch.manual_seed(value)
+    else:  # the same bits; manual_seed formats the stack for each kind of device that is not there
+        torch.default_generator.manual_seed(value)
 
 
 def epoch_order(count: int, seed: int) -> NDArray[np.int64]:

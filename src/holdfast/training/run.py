@@ -20,8 +20,9 @@ from holdfast.rundir import (
 )
 from holdfast.training.changes import CONTINUE, REFUSE, RESTART_AFFECTED, Change, find_changes
 from holdfast.training.interrupt import StopRequest
-from holdfast.training.job import Job, RunSettings
+from holdfast.training.job import Job
 from holdfast.training.randomness import derive_seed, reseed, use_deterministic_kernels
+from holdfast.training.settings import RunSettings
 from holdfast.training.state import Stateful, TrainState
 
 _log = logging.getLogger("holdfast")
@@ -262,7 +263,8 @@ def open_run(
     *,
     seed: int = 42,
     keep_latest: int = 3,
-    save_interval: float = 60.0,
+    overhead: float = 0.01,
+    save_interval: float | None = None,
     deterministic: bool = True,
 ) -> Run:
     """Open a checkpoint directory for training, as its one writer.
@@ -271,7 +273,9 @@ def open_run(
         directory: created where it does not exist.
         seed: decides every permutation and random number of the run.
         keep_latest: checkpoints to keep for each job; two good ones are kept at least.
-        save_interval: seconds between checkpoints inside an epoch; each epoch's end is saved.
+        overhead: the share of the training time that checkpoints may cost; as many are made.
+        save_interval: seconds between checkpoints inside an epoch, where not ``overhead`` is to
+            decide; the end of each epoch is saved as well.
         deterministic: make torch choose kernels that give the same bits each time. Without
             it a resumed run is as exact as the kernels happen to be.
 
@@ -281,7 +285,7 @@ def open_run(
     """
     if deterministic:
         use_deterministic_kernels()
-    settings = RunSettings(seed, keep_latest, save_interval)
+    settings = RunSettings(seed, keep_latest, overhead, save_interval)
     return Run(Path(directory), settings, StopRequest(_announce_stop))
 
 

@@ -1,7 +1,9 @@
 """One stage of a job: its epochs, and the batches of each, from wherever it stands."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 from holdfast.errors import UsageError
 from holdfast.training import trace
@@ -28,23 +30,28 @@ class Stage:
         self._monitor = monitor
         self._patience = patience
 
-    def epochs(self) -> Iterator[int]:
+    def epochs(self, frozen: Iterable[Tensor] = ()) -> Iterator[int]:
         """Yield the number of each epoch still to train, counted from 1.
 
         Starts where the newest good checkpoint stands, and stops early when ``patience``
         epochs have not improved on the monitored metric. With a monitor, the best weights are
         back in the model when this ends.
 
+        Args:
+            frozen: tensors that do not change in this stage. Checkpoints hold them as any other,
+                but need not copy them first.
+
         Raises:
-            UsageError: the loop went round without `end_epoch`.
+            UsageError: the loop went round without `end_epoch`, or what is frozen has changed.
         """
-        self._job._stage_begins()
+        self._job._stage_begins(frozen)
         while self._epoch < self.total and not self._exhausted:
             epoch = self._epoch + 1
             reseed(self._seed(self._epoch, "begin"))
             yield epoch
             if self._epoch != epoch:
                 raise UsageError(f"{self.name} epoch {epoch}: call stage.end_epoch() at its end")
+        self._job._stage_ends()
         self._job.state.restore_best()
         reseed(self._seed(self._epoch, "end"))  # for what measures the result
 
@@ -72,6 +79,7 @@ class Stage:
             yield batch
             if job.state.position.step != step + 1:
                 raise UsageError(f"{self.name} epoch {epoch + 1}: call job.step() for each batch")
+        job.fence()
         reseed(self._seed(epoch, "evaluate"))  # a kill inside an evaluation repeats it whole
 
     def end_epoch(self, **metrics: float) -> None:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from holdfast.checkpoint import CheckpointRecord, make_record
+from holdfast.checkpoint import CheckpointRecord, key_of, make_record, storages_of
 from holdfast.errors import RecoveryRefusedError
 from holdfast.rundir import HistoryRow, JobName, Position, columns, rows
 
@@ -73,6 +74,8 @@ class TrainState:
     best: Best | None = None
     stale: int = 0
     """Epochs since the best one."""
+    still: frozenset[int] = frozenset()
+    """Keys (`key_of`) of the storages that do not change in this stage."""
     seconds_before: float = 0.0
     """Training time of earlier processes; like timestamps, not part of what is exact."""
     _began: float = field(default_factory=time.monotonic)
@@ -107,10 +110,24 @@ class TrainState:
         """Compare the epoch just completed with the best of the stage."""
         if self.best is None or metric > self.best.metric:
             model = self.objects["model"].state_dict()
-            copies = {k: v.detach().to("cpu", copy=True) for k, v in model.items()}
+            copies = {name: self._kept(tensor) for name, tensor in model.items()}
             self.best, self.stale = Best(metric, self.position.epoch, copies), 0
         else:
             self.stale += 1
+
+    def _kept(self, tensor: Tensor) -> Tensor:
+        """Return what will stay as it is now: of what stands still, the tensor itself."""
+        if key_of(tensor) in self.still:
+            return tensor.detach()
+        return tensor.detach().to("cpu", copy=True)
+
+    def fenced(self) -> set[int]:
+        """Return the keys of the storages that change in an optimizer's step and only there."""
+        optimizers = [o for o in self.objects.values() if isinstance(o, torch.optim.Optimizer)]
+        groups = [group["params"] for optimizer in optimizers for group in optimizer.param_groups]
+        learning = {key_of(parameter) for parameters in groups for parameter in parameters}
+        states = [optimizer.state for optimizer in optimizers]
+        return learning | storages_of([dict(state) for state in states]).keys()
 
     def restore_best(self) -> None:
         """Put the best weights of the stage back into the model."""
@@ -163,7 +180,8 @@ class TrainState:
 
 def _load(name: str, thing: Stateful, saved: Any) -> None:
     try:
-        thing.load_state_dict(saved)
+        # an optimizer keeps the very tensors, which may be a file's pages; a module copies them
+        thing.load_state_dict(saved if isinstance(thing, torch.nn.Module) else deepcopy(saved))
     except (RuntimeError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise RecoveryRefusedError(

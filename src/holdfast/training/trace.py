@@ -61,7 +61,6 @@ class Tracer:
         self._write({"at": at, "time": time.monotonic(), **self._met, **made})
         self._met = {}
         self._armed = self._armed or at == self._kill.get("at")
-        job.settings.save_interval = 0.0
 
     def _before(self, effect: disk.Effect) -> None:
         name = final_name(effect.target or effect.path)

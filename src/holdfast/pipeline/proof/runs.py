@@ -17,7 +17,8 @@ Say = Callable[[str], None]
 DIRECTORY = "{dir}"
 """What stands for the checkpoint directory in a command."""
 
-_NOT_EXACT = ("run_id", "timestamp", "time", "seconds")  # what two runs may differ in
+# what two runs may differ in
+_NOT_EXACT = ("run_id", "timestamp", "time", "seconds", "interval", "saves")
 
 
 @dataclass
