@@ -18,6 +18,7 @@ image_size = 32
 batch_size = 16
 epochs_head = 1
 epochs_finetune = 2
+save_interval = 1000.0
 folds = 2
 fold_backbones = ["CustomMobileOne"]
 threads = 1

@@ -112,3 +112,38 @@ def test_disk_that_does_not_answer_is_one_line(directory: Path) -> None:
         f"holdfast: {directory / 'journal.jsonl'}: Input/output error; nothing saved before is "
         "lost, run the same command again\n"
     )
+
+
+def test_running_training_tells_what_a_crash_would_lose(tmp_path: Path) -> None:
+    """Status says who trains, how often it saves, what that costs, and what is not saved yet."""
+    trains = """
+import sys, torch, holdfast
+model = torch.nn.Linear(2, 2)
+run = holdfast.open(sys.argv[1], save_interval=0.0)
+with run, run.job("net", state={"m": model}) as job:
+    for stage in job.stages({"head": 1}):
+        for _ in stage.epochs():
+            for _ in stage.batches(torch.utils.data.TensorDataset(torch.ones(8, 2)), 2):
+                job.step(loss=0.5)
+            job.save()
+            print("saved", flush=True)
+            sys.stdin.read()
+"""
+    command = [sys.executable, "-c", trains, str(tmp_path)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "saved\n"
+        told = status("--checkpoint-dir", tmp_path).stdout
+        data = json.loads(status("--json", "--checkpoint-dir", tmp_path).stdout)
+        child.kill()
+
+    assert f"Training:   process {child.pid} on" in told
+    assert "Saving:     every 0.0 s, " in told
+    assert "; a crash now loses " in told
+    assert data["saving"]["job"] == "net"
+    assert 0 < data["saving"]["would_lose"] < 60
+    after = status("--checkpoint-dir", tmp_path).stdout
+    assert "Training:" not in after
+    assert "a crash now" not in after

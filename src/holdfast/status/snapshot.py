@@ -20,6 +20,7 @@ from holdfast.rundir import (
     load_state,
     looks_whole,
 )
+from holdfast.status.saving import Saving, read_saving, who_trains
 
 COMPLETE, FAILED, STARTED, PENDING = "complete", "failed", "started", "pending"
 
@@ -70,6 +71,11 @@ class Status:
     damaged: list[str]
     """Files that were not what was written, now in ``damaged/``."""
 
+    training: str | None = None
+    """The process that trains here; None where nobody does, or where nobody has looked."""
+    saving: Saving | None = None
+    """What saving costs, and what a crash would; None where nobody has looked."""
+
     def to_json(self) -> dict[str, Any]:
         """Return the same as plain dicts and lists; what is not finite becomes None."""
         plain: dict[str, Any] = _finite(asdict(self))
@@ -86,7 +92,9 @@ def read_status(directory: Path, default_backbones: list[str] | None = None) -> 
     ``default_backbones`` is what counts as the series where no run has been planned yet.
     """
     state = load_state(directory)
-    return summarise(directory, state, Journal(directory).read(), default_backbones or [])
+    status = summarise(directory, state, Journal(directory).read(), default_backbones or [])
+    who = who_trains(directory)
+    return replace(status, training=who, saving=read_saving(directory, who is not None))
 
 
 def summarise(

@@ -17,6 +17,7 @@ def render_text(status: Status) -> str:
         f"Remaining:  {status.remaining}",
         f"Next:       {status.next_backbone or 'nothing, all backbones are complete'}",
         f"On disk:    {human_bytes(status.bytes)} of checkpoints",
+        *_training(status),
         "",
     ]
     full = [job for job in status.jobs if job.fold is None]
@@ -56,6 +57,25 @@ def resume_lines(status: Status) -> list[str]:
         done = len(status.with_state(COMPLETE, folds=True))
         lines += [f"✓ K-fold progress: {done} of {len(folds)} folds complete"]
     return lines
+
+
+def _training(status: Status) -> list[str]:
+    """Say whether anybody trains, and what that is safe from; nothing where nobody has looked."""
+    lines = [f"Training:   {status.training}"] if status.training else []
+    saving = status.saving
+    if saving is None:
+        return lines
+    lost = saving.would_lose
+    at_risk = "" if lost is None else f"; a crash now loses {seconds(lost)}"
+    every = f"every {seconds(saving.interval)}, {saving.share:.1%} of the time so far"
+    return [*lines, f"Saving:     {every}{at_risk}"]
+
+
+def seconds(count: float) -> str:
+    """Return a time as people say it."""
+    if count < 100:
+        return f"{count:.1f} s"
+    return f"{count / 60:.0f} min" if count < 6000 else f"{count / 3600:.1f} h"
 
 
 def _backbones(count: int) -> str:

@@ -16,7 +16,7 @@ from holdfast.storage.atomic import (
     storage_errors,
     write_atomically,
 )
-from holdfast.storage.lock import DirectoryLock
+from holdfast.storage.lock import DirectoryLock, who_holds
 
 __all__ = [
     "DirectoryLock",
@@ -33,5 +33,6 @@ __all__ = [
     "remove_temporaries",
     "settle_directory",
     "storage_errors",
+    "who_holds",
     "write_atomically",
 ]

@@ -23,7 +23,7 @@ class DirectoryLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._holder = path.with_name(path.name + ".holder.json")
+        self._holder = _holder_file(path)
         self._lock = FileLock(path, is_singleton=True, thread_local=False)
 
     def acquire(self) -> bool:
@@ -60,22 +60,32 @@ class DirectoryLock:
     def _in_use(self) -> str:
         directory = self._holder.parent
         patience = time.monotonic() + _INTRODUCTION
-        while (who := self._who_is_there()) is None and time.monotonic() < patience:
+        while (who := _who_is_there(self._holder)) is None and time.monotonic() < patience:
             time.sleep(0.02)  # it has the lock and has not said so yet
         return (
             f"{directory} is in use by {who or 'another process'}; wait for it, stop it, or name "
             "another --checkpoint-dir (`holdfast status` only reads, and works meanwhile)"
         )
 
-    def _who_is_there(self) -> str | None:
-        """Name the holder; None where its file says nothing, or names one that has died."""
-        try:
-            holder = json.loads(b"" if is_no_file(self._holder) else self._holder.read_bytes())
-            gone = holder["host"] == socket.gethostname() and not _is_alive(int(holder["pid"]))
-            who = "process {pid} on {host}, since {since}".format(**holder)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
-            return None
-        return None if gone else who
+
+def who_holds(path: Path) -> str | None:
+    """Name who holds the lock ``path``, as far as its holder's file knows; takes no lock."""
+    return _who_is_there(_holder_file(path))
+
+
+def _holder_file(path: Path) -> Path:
+    return path.with_name(path.name + ".holder.json")
+
+
+def _who_is_there(path: Path) -> str | None:
+    """Name the holder; None where its file says nothing, or names one that has died."""
+    try:
+        holder = json.loads(b"" if is_no_file(path) else path.read_bytes())
+        gone = holder["host"] == socket.gethostname() and not _is_alive(int(holder["pid"]))
+        who = "process {pid} on {host}, since {since}".format(**holder)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        return None
+    return None if gone else who
 
 
 def _is_alive(pid: int) -> bool:

@@ -48,6 +48,7 @@ class Job:
     resumed_from: Position | None = None
     """Where this process took the job up; None where it began it."""
     _stages: dict[str, int] = field(default_factory=dict)
+    _cost: dict[str, float] = field(default_factory=dict)
     _stage: Stage | None = None
     _shown_at: float = 0.0
     _samples: int = 0
@@ -113,6 +114,7 @@ class Job:
         *,
         monitor: str | None = None,
         patience: int | None = None,
+        cost: Mapping[str, float] | None = None,
     ) -> Iterator[Stage]:
         """Yield the stages still to train, in order; those behind the checkpoint are skipped.
 
@@ -121,6 +123,8 @@ class Job:
             monitor: a metric of `Stage.end_epoch`, the higher the better; the best weights by
                 it are restored at the end of each stage.
             patience: epochs without a better ``monitor`` before a stage stops early.
+            cost: what an epoch of a stage takes, beside the others', for the time that is left
+                to be told; 1 where it is not named.
 
         Raises:
             UsageError: the checkpoint is in a stage that is not among them.
@@ -128,7 +132,7 @@ class Job:
         if patience is not None and monitor is None:
             raise UsageError("job.stages(patience=…) needs monitor=…, the metric to watch")
         names = [check_stage_name(name) for name in epochs]
-        self._stages = dict(epochs)
+        self._stages, self._cost = dict(epochs), dict(cost or {})
         self.ledger.remember_stages(self._stages)
         self.store.stages = tuple(names)
         begun = self.resumed_from is not None
@@ -265,10 +269,13 @@ class Job:
         )
 
     def _fraction(self, position: Position, steps: int) -> float:
+        """Return the share of the job's work that is done."""
         names = list(self._stages)
-        before = sum(self._stages[name] for name in names[: names.index(position.stage)])
-        inside = position.step / steps if steps else 0.0
-        return (before + position.epoch + inside) / max(sum(self._stages.values()), 1)
+        work = {name: epochs * self._cost.get(name, 1.0) for name, epochs in self._stages.items()}
+        before = sum(work[name] for name in names[: names.index(position.stage)])
+        inside = position.epoch + (position.step / steps if steps else 0.0)
+        done = before + inside * self._cost.get(position.stage, 1.0)
+        return done / (sum(work.values()) or 1.0)
 
     def _note_damage(self, file: CheckpointFile, reason: str) -> None:
         move_aside(self.ledger, file.path, reason, self.settings.on_notice)

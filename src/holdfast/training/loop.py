@@ -14,6 +14,9 @@ from holdfast.training.job import Job
 from holdfast.training.optim import clip_gradients, make_optimizer, make_scheduler
 from holdfast.training.randomness import steps_per_epoch
 
+HEAD = "head"
+_ON_FEATURES, _ON_IMAGES = 0.02, 0.4  # of what an epoch costs in which everything learns, roughly
+
 
 def train(job: Job, config: RunConfig, with_: Ingredients) -> None:
     """Train a job's stages from wherever it stands; its model ends with the best weights.
@@ -24,7 +27,9 @@ def train(job: Job, config: RunConfig, with_: Ingredients) -> None:
     """
     model, backbone, batch_size = with_.model, job.name.backbone, config.batch_size
     steps = steps_per_epoch(len(with_.train), batch_size)
-    for stage in job.stages(config.stages, monitor="accuracy", patience=config.patience):
+    cost = {HEAD: _ON_FEATURES if not config.stage(backbone, HEAD).augment else _ON_IMAGES}
+    stages = job.stages(config.stages, monitor="accuracy", patience=config.patience, cost=cost)
+    for stage in stages:
         settings = config.stage(backbone, stage.name)
         with_.enter_stage(stage.name)
         optimizer = make_optimizer(model, settings)
