@@ -1,13 +1,16 @@
 # make train   the main job, on the built-in demo, in checkpoints/
 # make test    the whole test suite
 # make torture   real kills, power cuts, faults and corruptions, for MINUTES=20; HOLDFAST_DEEP=1: more
+# make bench   the figures of docs/performance.md, against the peers; on an idle machine
 # make check   what CI runs: tests, lint, types, layers, generated docs
 
 PYTHON ?= python3
 MINUTES ?= 20
 BIN := .venv/bin
+DEVICE ?= cpu
+CLAIMS := stall cost load resume storm speed series bookkeeping
 
-.PHONY: train test torture lint types layers docs docs-check check clean
+.PHONY: train test torture bench lint types layers docs docs-check check clean
 
 train: .venv/installed
 	$(BIN)/holdfast train
@@ -17,6 +20,12 @@ test: .venv/installed
 
 torture: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.torture --minutes $(MINUTES)
+
+bench: .venv/bench
+	for claim in $(CLAIMS); do \
+	  printf '\n## %s\n\n' $$claim; \
+	  $(BIN)/python -W ignore benchmarks/$$claim.py --device $(DEVICE) || exit; \
+	done
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .
@@ -43,4 +52,8 @@ clean:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv/bench: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	touch $@

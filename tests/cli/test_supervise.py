@@ -195,6 +195,7 @@ epochs_head = 1
 epochs_finetune = {epochs}
 folds = 0
 patience = 1000
+save_interval = 1000.0
 threads = 1
 """
 IN_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"

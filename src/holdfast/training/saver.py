@@ -51,7 +51,7 @@ class Saver:
         self._rows: list[HistoryRow] = []  # epochs that the journal has not heard of
         self._told: list[HistoryRow] = []  # those that it hears of with what is being written
         self._writing: Future[float] | None = None
-        self._snapshot: Snapshot | None = None
+        self._unfenced: Snapshot | None = None  # what the next step must not change
         self._must = False
         self._waited = 0.0
 
@@ -104,9 +104,10 @@ class Saver:
 
     def fence(self) -> None:
         """Let what is being written be as it was, whatever changes from here on."""
-        if self._snapshot is not None:
+        if self._unfenced is not None:
             with self._waiting():
-                self._snapshot.fence()
+                self._unfenced.fence()
+            self._unfenced = None
 
     def finish(self, *, usual: bool = True) -> None:
         """Wait until nothing is being written any more.
@@ -130,7 +131,7 @@ class Saver:
         else:
             self.pace.paid(self._waited + seconds, usual=usual)
         finally:
-            self._snapshot = None
+            self._unfenced = None
             self._rows = [*self._told, *self._rows]
 
     def close(self) -> None:
@@ -152,7 +153,7 @@ class Saver:
                 self._store.named(record), self._still[0], self._state.fenced(), self._pinned
             )
         self.pace.begun()
-        self._snapshot = snapshot
+        self._unfenced = snapshot
         self._told, self._rows = self._rows, []
         self._writing = self._thread.submit(self._write, snapshot, position)
 
