@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 from peers.images import find_folder
-from peers.report import installed, machine, markdown, median
+from peers.report import end_cleanly, installed, machine, markdown, median
 
 HERE = Path(__file__).parent
 NEVER = "1000"  # epochs of patience
@@ -95,6 +95,7 @@ def spread(values: list[float]) -> str:
 
 def main() -> None:
     """Print the table."""
+    end_cleanly()
     options = parse()
     contenders: dict[str, Callable[[argparse.Namespace, list[str], Path], Results]]
     contenders = {"Holdfast": train_holdfast, "Lightning": train_lightning}

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 from peers.images import find_folder
-from peers.report import installed, machine, markdown, median
+from peers.report import end_cleanly, installed, machine, markdown, median
 from peers.speed_task import ANSWER
 
 HERE = Path(__file__).parent
@@ -99,7 +99,7 @@ def cached_loops() -> list[tuple[str, Loop, Loop, Loop]]:
     return found
 
 
-def folder_loops(workers: list[str]) -> dict[str, list[Loop]]:
+def folder_loops(workers: list[str], augment: str) -> dict[str, list[Loop]]:
     """Return the loops on the folder by peer, one for each number of workers."""
     peers = {"Lightning": ("lightning", "lightning"), "HF Trainer": ("hf_trainer", "transformers")}
     found = {}
@@ -108,7 +108,8 @@ def folder_loops(workers: list[str]) -> dict[str, list[Loop]]:
             print(f"{title}: absent ({package} is not installed)\n")
             continue
         found[title] = [
-            Loop(f"{title}, {count} workers", script, ["--workers", count]) for count in workers
+            Loop(f"{title}, {count} workers", script, ["--workers", count, "--augment", augment])
+            for count in workers
         ]
     return found
 
@@ -148,7 +149,7 @@ def cached_table(loops: list[tuple[str, Loop, Loop, Loop]]) -> str:
 
 def folder_table(ours: Loop, peers: dict[str, list[Loop]]) -> str:
     """Compare ours with the loops on the folder, with what is between the epochs."""
-    header = ["augmentation on, whole epochs", "images/s", "Holdfast is faster by"]
+    header = ["on the folder, whole epochs", "images/s", "Holdfast is faster by"]
     rows = [[ours.title, median(turn["across"] for turn in ours.speeds), "1"]]
     for loops in peers.values():
         best = max(loops, key=lambda loop: loop.median("across"))
@@ -159,10 +160,13 @@ def folder_table(ours: Loop, peers: dict[str, list[Loop]]) -> str:
 
 def main() -> None:
     """Print the tables."""
+    end_cleanly()
     options = parse()
     cached = cached_loops()
-    ours = cached[0][1]
-    peers = folder_loops(options.workers.split(",")) if options.only != "cached" else {}
+    augment = "on" if options.stage == "finetune" else "off"  # Holdfast's defaults
+    ours = next(loop for how, loop, *_ in cached if how == augment)
+    workers = options.workers.split(",")
+    peers = folder_loops(workers, augment) if options.only != "cached" else {}
     every = [loop for _, *three in cached for loop in three] if options.only != "folder" else [ours]
     every += [loop for loops in peers.values() for loop in loops]
     with tempfile.TemporaryDirectory(prefix="speed-") as work:

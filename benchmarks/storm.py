@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 from peers.images import decode_all, find_folder
-from peers.report import installed, machine, markdown, median
+from peers.report import end_cleanly, installed, machine, markdown, median
 from peers.storm_task import BATCH_SIZE, TrainingImages, make_model, make_optimizer
 from peers.storm_trial import Contender, Trial, note
 from peers.verdict import same_bits
@@ -156,6 +156,7 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     """Print the table."""
+    end_cleanly()
     options = parse()
     torch.set_num_threads(options.threads)
     wanted = ("holdfast", *options.peers.split(","))

@@ -1,11 +1,18 @@
 """What every benchmark says below its table, and how the table is written."""
 
 import platform
+import signal
 import statistics
+import sys
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
+
+
+def end_cleanly() -> None:
+    """Let SIGTERM end the benchmark as Ctrl-C does: its processes and its folder go with it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def installed(package: str) -> str | None:

@@ -70,8 +70,9 @@ def test_story_of_a_job(ledger: Ledger, tmp_path: Path) -> None:
     assert state.results == {JOB: {"final_accuracy": 0.5}}
     assert (state.current_job, state.current_stage, state.current_epoch) == (None, None, None)
     assert f"✓ {JOB}" in text.read_text()
-    events = [record["event"] for record in Journal(tmp_path).read()]
-    assert events == ["run_planned", "job_started", "job_failed", "job_resumed", "job_completed"]
+    told = [record["event"] for record in Journal(tmp_path).read()]
+    events = ["run_planned", "job_started", "job_failed", "job_resumed", "moved", "job_completed"]
+    assert told == events
 
 
 def test_result_is_not_acknowledged_on_a_full_disk() -> None:

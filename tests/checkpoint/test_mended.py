@@ -17,6 +17,7 @@ from holdfast.rundir import (
     Journal,
     Position,
     load_state,
+    read_sources,
     state_reports,
 )
 from holdfast.rundir.sources import facts_crc
@@ -114,7 +115,9 @@ def test_mended_journal_of_another_run_is_told_apart(
     mine = take_up().run_id
     shutil.copy(tmp_path / "other" / JOURNAL, directory / JOURNAL)
 
-    (bad,) = [report for report in state_reports(directory) if report.fault]
+    (bad,) = [
+        report for report in state_reports(directory, read_sources(directory)) if report.fault
+    ]
     assert (bad.name, bad.fault) == (JOURNAL, "is another run's")
     state = take_up().state
     assert (state.run_id, state.results.keys()) == (mine, {DONE, OTHER})
@@ -124,12 +127,14 @@ def test_state_files_are_missing_only_where_they_were_written(directory: Path) -
     """A kill between the first line of the journal and the files is no damage; a loss is."""
     directory.mkdir()
     Journal(directory).append("run_identified", run_id="0" * 32)
-    assert [report.fault for report in state_reports(directory)] == [None]
+    assert [report.fault for report in state_reports(directory, read_sources(directory))] == [None]
     begin(directory).close()
     (directory / RECOVERY_STATE).unlink()
     (directory / KFOLD_PROGRESS).unlink()
 
-    faults = {report.name: report.fault for report in state_reports(directory)}
+    faults = {
+        report.name: report.fault for report in state_reports(directory, read_sources(directory))
+    }
     assert faults == {RECOVERY_STATE: "missing", KFOLD_PROGRESS: "missing", JOURNAL: None}
 
 
@@ -186,7 +191,7 @@ def test_what_could_not_be_read_back_is_not_written(
         )
     with pytest.raises(UsageError, match="job_completed cannot be recorded"):
         manager.mark_backbone_complete(str(OTHER), {"deep": deep})
-    with pytest.raises(UsageError, match="cannot be written: current_epoch"):
+    with pytest.raises(UsageError, match="moved cannot be recorded"):
         manager.save_pipeline_state({"current_epoch": "fifteen"})
 
     assert all(not file["fault"] for file in manager.verify()["files"])

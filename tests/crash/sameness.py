@@ -16,7 +16,8 @@ NOT_EXACT = {
     "saving",
     "run_id",
     "crc32",
-}  # all else is compared with ==
+    "journal_mark",
+}
 NOT_THE_SAME = ("Directory:", "Updated:", "On disk:")  # lines of the status text
 _FILES = (".recovery_state.json", ".kfold_progress.json")
 _STAGES = ("head", "finetune")

@@ -45,7 +45,7 @@ def directory(tmp_path: Path) -> Path:
     ledger.completed(REGNET, {"final_accuracy": 0.9, "f1": 0.8}, 1.5, weights=False)
     ledger.completed(JobName(str(REGNET), 1), {"final_accuracy": 0.8}, weights=False)
     ledger.journal.append("pipeline_state", extra={"note": "hello"})
-    ledger.publish(ledger.state)
+    ledger.publish()
     ledger.close()
     (tmp_path / "run" / "recovery_status.txt").unlink()
     return tmp_path / "run"

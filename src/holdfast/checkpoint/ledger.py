@@ -1,17 +1,18 @@
 """The one writer of what a run knows: journal, recovery state, status text, in that order."""
 
-import os
+import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from holdfast.checkpoint.mend import mend_journal
 from holdfast.rundir import (
     DEFAULT_STAGES,
-    JOURNAL,
     LOCK,
     STATUS_TEXT,
+    Books,
     HistoryRow,
     JobName,
     Journal,
@@ -19,21 +20,16 @@ from holdfast.rundir import (
     Record,
     RecoveryState,
     Result,
+    Sources,
     boot_id,
     find_faults,
-    forget,
     kept,
     list_all_checkpoints,
     list_results,
-    load_state,
     peek,
     pth_reports,
-    read_sources,
     save_state,
-    set_aside,
-    set_aside_copy,
     stamped,
-    state_of,
 )
 from holdfast.status import render_text, summarise
 from holdfast.storage import (
@@ -44,13 +40,21 @@ from holdfast.storage import (
     write_atomically,
 )
 
+_FEW_JOBS = 400
+_PATIENCE = 100  # 1 % of the time, at most, goes into what only people and lost journals need
+
 
 class Ledger:
-    """What a checkpoint directory knows, read from the disk each time it is asked.
+    """What a checkpoint directory knows; the journal's word, followed as it grows.
 
-    Nothing is kept in memory, so any number of ledgers in one process agree. Reading needs
-    nothing; the first write takes the directory's lock and keeps it until `close` or the end
-    of the process.
+    Any number of ledgers agree: what one has written the others have read when they are asked.
+    Reading needs nothing; the first write takes the directory's lock and keeps it until `close`
+    or the end of the process.
+
+    An event is one line of the journal, durable when the call returns. State files and status
+    text follow at once where the jobs are few. Where they are many, they are written again when
+    a hundred times as long has gone by as the last time took, and by `close`: whoever reads
+    them reads the rest off the journal.
     """
 
     def __init__(self, directory: Path, default_backbones: list[str] | None = None) -> None:
@@ -60,6 +64,7 @@ class Ledger:
         """Whether this is the directory's writer."""
         self.mended: dict[str, str] = {}
         """What `hold` found damaged and rebuilt, by file name, with the reason."""
+        self._books = Books.of(directory)
         self._default_backbones = default_backbones or []
         self._lock = DirectoryLock(directory / LOCK)
 
@@ -78,19 +83,31 @@ class Ledger:
             try:
                 self._take_up()
             except BaseException:
-                self.close()  # whoever was refused holds nothing
+                self._let_go()  # whoever was refused holds nothing
                 raise
 
     def close(self) -> None:
-        """Stop being the writer."""
+        """Stop being the writer, leaving everything written."""
         if self.holding:
-            self.holding = False
-            self._lock.release()
+            try:
+                if self._books.behind:
+                    self.publish()
+            finally:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        self.holding = False
+        self._lock.release()
 
     @property
     def state(self) -> RecoveryState:
-        """The recovery state as the disk has it; hand a changed one to `publish`."""
-        return load_state(self.directory) or RecoveryState()
+        """The recovery state as it is now; changing what one is given changes nothing."""
+        return self._books.state
+
+    @property
+    def records(self) -> list[Record]:
+        """The journal without its epochs."""
+        return self._books.records
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -105,19 +122,21 @@ class Ledger:
     def identify(self) -> None:
         """Give the run its id, that of its checkpoints where everything else has lost it."""
         self.hold()
-        state = self.state
-        if not state.run_id:
-            state.run_id = self._id_of_checkpoints() or uuid.uuid4().hex
-            self.journal.append("run_identified", run_id=state.run_id)
-            self.publish(state)
+        if not self.run_id:
+            run_id = self._id_of_checkpoints() or uuid.uuid4().hex
+            self.journal.append("run_identified", run_id=run_id)
+            self.publish()
 
     def agree_on_epochs(self, job: JobName, history: list[HistoryRow]) -> None:
         """Make the journal's epochs of a job those of its history: no more, no fewer."""
         self.hold()
         shaped = [row for row in history if {"stage", "epoch"} <= row.keys()]
+        if not shaped and not self._books.epochs[str(job)]:
+            return
         trained = {(row["stage"], row["epoch"]) for row in shaped}
-        mine = [r for r in self.journal.read() if _is_epoch_of(r, job)]
-        known = {(r["stage"], r["epoch"]) for r in mine}
+        known = [(r["stage"], r["epoch"]) for r in self.journal.epochs_of(job)]
+        if trained == {*known}:
+            return
         missing = [row for row in shaped if (row["stage"], row["epoch"]) not in known]
         self.journal.rewrite(
             lambda r: not _is_epoch_of(r, job) or (r["stage"], r["epoch"]) in trained,
@@ -129,10 +148,9 @@ class Ledger:
         self.hold()
         state, backbones = self.state, list(dict.fromkeys(backbones))
         known = (state.run, state.backbones, state.folds)
-        if known != (run, backbones, folds) or not self.journal.has("run_planned"):
+        if known != (run, backbones, folds) or not self._has("run_planned"):
             self.journal.append("run_planned", run=run, backbones=backbones, folds=folds)
-            state.run, state.backbones, state.folds = run, backbones, folds
-        self.publish(state)
+        self.publish()
 
     def remember_stages(self, epochs: dict[str, int]) -> None:
         """Record the stages of the run's jobs where they are not what is known."""
@@ -148,14 +166,37 @@ class Ledger:
             self.journal.append("job_started", job=str(job), boot_id=boot_id())
         else:
             self.journal.append("job_resumed", job=str(job), **vars(position), boot_id=boot_id())
-        state = self.state
-        state.failed.pop(job, None)
-        self.publish(_at(state, job, position or Position(self.stages[0], 0)))
+        self._written()
 
     def moved(self, job: JobName, position: Position) -> None:
         """Record how far ``job`` has come."""
+        self.stands(job, position.stage, position.epoch)
+
+    def stands(
+        self, job: JobName | None, stage: str | None = None, epoch: int | None = None
+    ) -> None:
+        """Record where the run stands; with None, no job is in training."""
         self.hold()
-        self.publish(_at(self.state, job, position))
+        state = self.state
+        if (job, stage, epoch) != (state.current_job, state.current_stage, state.current_epoch):
+            name, fold = (job.backbone, job.fold) if job else (None, None)
+            at = {"current_backbone": name, "current_fold": fold}
+            self.journal.append("moved", **at, current_stage=stage, current_epoch=epoch)
+        self._written()
+
+    def epochs_ended(self, job: JobName, rows: list[HistoryRow]) -> None:
+        """Record epochs of ``job``, the last of which is where it stands now; ``rows`` empties."""
+        self.hold()
+        while rows:
+            self.journal.append("epoch", job=str(job), **rows[0])
+            del rows[0]
+        self._written()
+
+    def remember(self, extra: dict[str, Any]) -> None:
+        """Record the keys that a user has added to the guide's."""
+        self.hold()
+        self.journal.append("pipeline_state", extra=extra)
+        self._written()
 
     def completed(
         self, job: JobName, result: Result, seconds: float = 0.0, *, weights: bool = True
@@ -165,20 +206,13 @@ class Ledger:
         self.journal.append(
             "job_completed", job=str(job), result=result, seconds=seconds, weights=weights
         )
-        state = self.state
-        state.results[job] = result
-        state.failed.pop(job, None)
-        if state.current_job == job:
-            state.current_job = state.current_stage = state.current_epoch = None
-        self.publish(state)
+        self._written()
 
     def failed(self, job: JobName, error: str) -> None:
         """Record that ``job`` ended with ``error``; the next start tries it again."""
         self.hold()
         self.journal.append("job_failed", job=str(job), error=error)
-        state = self.state
-        state.failed[job] = error
-        self.publish(state)
+        self._written()
 
     def reset(self, backbone: str | None = None) -> None:
         """Forget one backbone, or with None the whole run, and remove its checkpoints."""
@@ -186,51 +220,51 @@ class Ledger:
         self.journal.append("reset", backbone=backbone)
         self._finish_reset()
 
-    def publish(self, state: RecoveryState) -> None:
-        """Write recovery state and status text."""
+    def publish(self) -> None:
+        """Write state files and status text."""
         self.hold()
+        began, state = time.monotonic(), self.state
         save_state(self.directory, state)
-        status = summarise(self.directory, state, self.journal.read(), self._default_backbones)
+        self._books.written(state)
+        status = summarise(self.directory, state, self.records, self._default_backbones)
         write_atomically(self.directory / STATUS_TEXT, render_text(status).encode())
+        now = time.monotonic()
+        self._books.next_write = now + _PATIENCE * (now - began)
+
+    def _written(self) -> None:
+        """Let the files follow the journal, if they need not wait."""
+        state = self.state
+        jobs = max(len(state.results), len(state.backbones) + sum(state.folds.values()))
+        self._books.behind = True
+        if jobs <= _FEW_JOBS or time.monotonic() >= self._books.next_write:
+            self.publish()
+
+    def _has(self, event: str) -> bool:
+        return any(record["event"] == event for record in self.records)
 
     def _take_up(self) -> None:
-        _ = self.state  # what a newer Holdfast wrote is refused before anything changes
+        found = self._books.load()  # a newer Holdfast's is refused before anything changes
         settle_directory(self.directory)
         remove_temporaries(self.directory)
-        self._mend()
+        self._mend(found)
         self._finish_reset()
 
-    def _mend(self) -> None:
-        """Set damaged state files aside, and write anew what is damaged, torn or missing."""
-        found = read_sources(self.directory)
-        state, self.mended = state_of(self.directory, found), find_faults(found)
-        for name, reason in self.mended.items():
-            self._set_aside(self.directory / name, reason, begun=state is not None)
-        if state is None:
-            return
-        if JOURNAL in self.mended:
-            self.journal.write_anew([*found.journal, kept(state)])
-        elif found.torn:
-            self.journal.write_anew(found.journal)
-        if found.main is None or found.kfold is None:
-            self.publish(state)
-
-    def _set_aside(self, path: Path, reason: str, *, begun: bool) -> None:
-        """Move a state file away; of a journal that is to be mended in its place, put a copy."""
-        if path == self.journal.path and begun and path.is_file():
-            set_aside_copy(self.directory, path, reason)
-        elif os.path.lexists(path):
-            set_aside(self.directory, path, reason)
+    def _mend(self, found: Sources) -> None:
+        """Mend what is damaged, torn or missing."""
+        self.mended = find_faults(found)
+        begun = mend_journal(self.directory, found, self.mended)
+        if begun and (found.main is None or found.kfold is None):
+            self.publish()
 
     def _id_of_checkpoints(self) -> str:
         """Return the run id that most of the good checkpoints carry."""
-        good = [report for report in pth_reports(self.directory) if not report.fault]
+        good = [report for report in pth_reports(self.directory, "") if not report.fault]
         ids = Counter(peek(self.directory / report.name)["run_id"] for report in good)
         return ids.most_common(1)[0][0] if ids else ""
 
     def _finish_reset(self) -> None:
         """Carry out a reset that is the journal's last word; a crash inside one ends here."""
-        last = self.journal.read()[-1:]
+        last = self.records[-1:]
         if not last or last[0].get("event") != "reset":
             return
         backbone = last[0]["backbone"]
@@ -240,19 +274,11 @@ class Ledger:
         for job, path in list_results(self.directory):
             if backbone in (None, job.backbone):
                 remove(path)
-        state = self.state
-        forget(state, backbone)
-        self.publish(state)
+        self.publish()
         done = [stamped("reset_done", backbone=backbone)]
-        if self.journal.has("state_kept") and backbone is not None:
-            done.append(kept(state))
+        if self._has("state_kept") and backbone is not None:
+            done.append(kept(self.state))
         self.journal.rewrite(lambda record: not _concerns(record, backbone), done)
-
-
-def _at(state: RecoveryState, job: JobName, position: Position) -> RecoveryState:
-    state.current_job = job
-    state.current_stage, state.current_epoch = position.stage, position.epoch
-    return state
 
 
 def _is_epoch_of(record: Mapping[str, Any], job: JobName) -> bool:

@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,7 @@ class CheckpointManager:
         """
         path = self.checkpoint_dir / STATUS_TEXT
         try:
-            ledger = self._writable()
-            ledger.publish(ledger.state)
+            self._writable().publish()
         except DirectoryInUseError:
             if not path.exists():
                 raise
@@ -152,21 +152,21 @@ class CheckpointManager:
             done = self._writable().state.results.get(JobName(name))
             if done is None or (name in results and done != guide_result(results[name])):
                 self.mark_backbone_complete(name, results.get(name, {}))
-        current = self._writable().state
+        ledger = self._writable()
+        current = ledger.state
+        job = current.current_job
         if "current_backbone" in given:
             name = given.pop("current_backbone")
-            current.current_job = JobName(check_backbone_name(name)) if name else None
-        current.current_stage = given.pop("current_stage", current.current_stage)
-        current.current_epoch = given.pop("current_epoch", current.current_epoch)
+            job = JobName(check_backbone_name(name)) if name else None
+        stage = given.pop("current_stage", current.current_stage)
+        ledger.stands(job, stage, given.pop("current_epoch", current.current_epoch))
         given.pop("timestamp", None)  # the file's time is the time of its writing
         if given:
-            current.extra.update(given)
-            self._ledger.journal.append("pipeline_state", extra=current.extra)
-        self._ledger.publish(current)
+            ledger.remember({**current.extra, **given})
 
     def load_pipeline_state(self) -> PipelineState | None:
         """Return where the series stands, under the guide's keys; None where nothing has begun."""
-        state = self._ledger.state
+        state = deepcopy(self._ledger.state)
         if not (state.results or state.failed or state.current_job or state.extra):
             return None
         return {
@@ -193,14 +193,15 @@ class CheckpointManager:
         ledger = self._writable()
         state = ledger.state
         count = max(state.folds.get(name, 0), fold, folds or 0)
-        ledger.plan(state.run, state.backbones, {**state.folds, name: count})
+        if count != state.folds.get(name):
+            ledger.plan(state.run, state.backbones, {**state.folds, name: count})
         self._complete(JobName(name, fold), results)
 
     def load_kfold_progress(self, backbone_name: str) -> dict[int, Result]:
         """Return the results of a backbone's completed folds, by fold."""
         results = self._ledger.state.results
         mine = {job: result for job, result in results.items() if job.backbone == backbone_name}
-        return {job.fold: result for job, result in mine.items() if job.fold is not None}
+        return {job.fold: deepcopy(r) for job, r in mine.items() if job.fold is not None}
 
     def get_completed_backbones(self) -> list[str]:
         """Return the names of the completed backbones, in the order of completion."""

@@ -1,6 +1,6 @@
 """What a start does to a directory before it trains: nothing damaged is left where it stands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from holdfast.checkpoint.ledger import Ledger
@@ -11,7 +11,7 @@ from holdfast.rundir import (
     image_reports,
     is_complete,
     jobs_with_lost_weights,
-    list_checkpoints,
+    list_all_checkpoints,
     list_results,
     missing_weights,
     peek,
@@ -35,10 +35,10 @@ def repair(ledger: Ledger, on_notice: OnNotice) -> None:
         on_notice(f"{name}: {reason}; rebuilt{copy}")
     ledger.mended.clear()
     ledger.identify()
-    for report in pth_reports(ledger.directory):
+    for report in pth_reports(ledger.directory, ledger.run_id):
         if report.fault:
             move_aside(ledger, ledger.directory / report.name, report.fault, on_notice)
-    for report in missing_weights(ledger.directory):
+    for report in missing_weights(ledger.directory, ledger.state.results, ledger.records):
         ledger.journal.append("file_missing", file=report.name)
         on_notice(f"{report.name}: {report.fault}; a start makes it again")
     _adopt_results(ledger)
@@ -59,15 +59,16 @@ def move_aside(ledger: Ledger, path: Path, reason: str, on_notice: OnNotice) -> 
     on_notice(f"{path.name}: {reason}; moved to {target.parent.name}/")
 
 
-def lost_weights(ledger: Ledger) -> set[JobName]:
-    """Return the completed jobs whose weights file was written and is gone or cut short."""
-    return {*jobs_with_lost_weights(ledger.directory, ledger.state)}
+def lost_weights(ledger: Ledger, jobs: Sequence[JobName]) -> list[JobName]:
+    """Return those of the completed jobs whose weights file was written and is gone or cut."""
+    return jobs_with_lost_weights(ledger.directory, jobs, ledger.records) if jobs else []
 
 
 def _adopt_results(ledger: Ledger) -> None:
     """Record results that a crash, or the loss of the journal, left in weights files alone."""
-    recorded = {r["job"] for r in ledger.journal.read() if r["event"] == "job_completed"}
-    results, mended = ledger.state.results, ledger.journal.has("state_kept")
+    recorded = {r["job"] for r in ledger.records if r["event"] == "job_completed"}
+    results = ledger.state.results
+    mended = any(r["event"] == "state_kept" for r in ledger.records)
     for job, path in list_results(ledger.directory):
         known = job in results and str(job) in recorded
         if known and not mended:
@@ -81,14 +82,10 @@ def _adopt_results(ledger: Ledger) -> None:
 def _finish_completions(ledger: Ledger) -> None:
     """End what a crash left undone behind a result: a fold's checkpoints go, no job is current."""
     state = ledger.state
-    for job in state.results:
-        if (
-            job.fold is not None
-            and is_complete(state, job)
-            and best_path(ledger.directory, job).exists()
-        ):
-            for file in list_checkpoints(ledger.directory, job):
-                remove(file.path)
+    for file in list_all_checkpoints(ledger.directory):
+        job = file.job
+        done = job.fold is not None and is_complete(state, job)
+        if done and best_path(ledger.directory, job).exists():
+            remove(file.path)
     if state.current_job and is_complete(state, state.current_job):
-        state.current_job = state.current_stage = state.current_epoch = None
-        ledger.publish(state)
+        ledger.stands(None)

@@ -107,7 +107,7 @@ def _train_pending(
     """Train each job that is not complete; a failed one is recorded and stepped over."""
     state = run.ledger.state
     asked = [job for job in state.jobs() if job.backbone in config.backbones]
-    pending = run.in_order([job for job in asked if run.is_pending(job)])
+    pending = run.in_order(run.which_are_pending(asked))
     work = {job: float(len(material.sets(job).train)) for job in pending}
     display.series_begins(read_status(run.directory), work)
     for job in pending:

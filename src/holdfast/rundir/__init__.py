@@ -1,9 +1,10 @@
 """What a run leaves on disk: names, recovery state, journal; knows no torch."""
 
 from holdfast.rundir.attempts import DEATHS, boot_id, deaths
+from holdfast.rundir.books import Books
 from holdfast.rundir.damaged import list_set_aside, set_aside, set_aside_copy
 from holdfast.rundir.history import HistoryRow, columns, rows
-from holdfast.rundir.journal import Journal, Record, stamped
+from holdfast.rundir.journal import SKIMMED, Journal, Record, stamped
 from holdfast.rundir.layout import (
     DAMAGED,
     DEFAULT_STAGES,
@@ -29,18 +30,14 @@ from holdfast.rundir.layout import (
 from holdfast.rundir.peek import peek
 from holdfast.rundir.record import FORMAT_VERSION, mismatch
 from holdfast.rundir.recovery import (
-    RecoveryState,
-    Result,
     find_faults,
-    forget,
     is_complete,
-    kept,
     load_state,
-    save_state,
     state_of,
 )
-from holdfast.rundir.sources import MISSING, read_sources
+from holdfast.rundir.sources import MISSING, Sources, read_sources
 from holdfast.rundir.started import Started, last_start, record_start
+from holdfast.rundir.state import RecoveryState, Result, kept, save_state
 from holdfast.rundir.survey import (
     FileReport,
     image_reports,
@@ -53,6 +50,7 @@ from holdfast.rundir.survey import (
 from holdfast.rundir.verify import damage, fault, looks_whole
 
 __all__ = [
+    "Books",
     "CheckpointFile",
     "DAMAGED",
     "DEATHS",
@@ -72,7 +70,9 @@ __all__ = [
     "Record",
     "RecoveryState",
     "Result",
+    "SKIMMED",
     "STATUS_TEXT",
+    "Sources",
     "Started",
     "best_path",
     "boot_id",
@@ -84,7 +84,6 @@ __all__ = [
     "deaths",
     "fault",
     "find_faults",
-    "forget",
     "image_reports",
     "is_complete",
     "jobs_with_lost_weights",

@@ -19,6 +19,7 @@ MAIN_FIELDS = (
     *("completed_backbones", "current_backbone", "current_stage", "current_epoch", "results"),
     *("backbones", "failed", "run", "run_id", "current_fold", "timestamp"),
 )
+MARK = "journal_mark"  # of the last line of the journal that the files know
 FIELDS = {
     RECOVERY_STATE: (*MAIN_FIELDS, "format_version"),
     KFOLD_PROGRESS: (*KFOLD_FIELDS, "format_version"),
@@ -27,30 +28,39 @@ _MOST = 10**12  # more epochs or steps than anybody has
 _MOST_JOBS = 10**5
 _DEEPEST = 32
 _MOST_VALUES = 10**6
+_MOST_IN_JSON = 10**8  # which cannot hold itself: the results of all jobs are no bomb
 _LARGEST = 10**300  # beyond lies what is no float
+_SMALL = {str, float, bool, type(None)}
 _FOLD = re.compile("[1-9][0-9]{0,5}")
 
 
-def is_plain(value: Any) -> bool:
+def is_plain(value: Any, most: int = _MOST_VALUES) -> bool:
     """Tell whether a value is what JSON knows, no larger or deeper than any code can handle."""
     todo, seen = [(value, 0)], 1
     while todo:
         item, depth = todo.pop()
-        if isinstance(item, Mapping):
-            if not all(isinstance(key, str) for key in item):
+        inside = _inside(item)
+        if inside is None:
+            if not _is_leaf(item):
                 return False
-            inside = list(item.values())
-        elif isinstance(item, list | tuple):
-            inside = list(item)
-        elif _is_leaf(item):
             continue
-        else:
-            return False
         seen += len(inside)
-        if depth == _DEEPEST or seen > _MOST_VALUES:
+        if depth == _DEEPEST or seen > most:
             return False
-        todo += [(one, depth + 1) for one in inside]
+        kinds = {*map(type, inside)}
+        if kinds == {int} and -_LARGEST < min(inside) <= max(inside) < _LARGEST:
+            continue  # a row of a matrix
+        if not kinds <= _SMALL:
+            todo += [(one, depth + 1) for one in inside if type(one) not in _SMALL]
     return True
+
+
+def _inside(item: Any) -> list[Any] | None:
+    """Return what a container holds; None for what is none, or has keys that JSON has not."""
+    if isinstance(item, Mapping):
+        good = {*map(type, item)} <= {str} or all(isinstance(key, str) for key in item)
+        return list(item.values()) if good else None
+    return list(item) if isinstance(item, list | tuple) else None
 
 
 def _is_leaf(value: Any) -> bool:
@@ -157,4 +167,5 @@ def misshapen(record: Mapping[str, Any], required: Iterable[str]) -> list[str]:
 
 def is_shaped(record: Any, required: Iterable[str]) -> bool:
     """Tell whether ``record`` has the ``required`` fields, and all of it is of a sensible kind."""
-    return isinstance(record, dict) and is_plain(record) and not misshapen(record, required)
+    plain = isinstance(record, dict) and is_plain(record, _MOST_IN_JSON)
+    return plain and not misshapen(record, required)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.errors import RecoveryRefusedError, StorageError
-from holdfast.rundir.journal import Journal, Parsed, Record
+from holdfast.rundir.journal import EPOCHS_CHECKED, SKIMMED, Journal, Parsed, Record
 from holdfast.rundir.layout import JOURNAL, KFOLD_PROGRESS, RECOVERY_STATE
 from holdfast.rundir.record import FORMAT_VERSION
-from holdfast.rundir.shapes import FIELDS, is_count, is_shaped
+from holdfast.rundir.shapes import FIELDS, MARK, is_count, is_shaped
 from holdfast.storage import is_no_file, read_bytes
 
 MISSING = "missing"
@@ -28,13 +28,17 @@ class Sources:
     kfold: Record | None
     journal: list[Record]
     journal_after_damage: list[Record]
+    news: list[Record]
+    """What the two files have not heard of: they are written less often than the journal."""
+    mark: int | None
+    """What marks the journal's last line."""
     torn: bool
     """Whether a crash has torn the journal's last line."""
     faults: dict[str, str]
 
 
-def read_sources(directory: Path) -> Sources:
-    """Read recovery state, fold progress and journal.
+def read_sources(directory: Path, old: str = EPOCHS_CHECKED) -> Sources:
+    """Read recovery state, fold progress and journal; see `Journal.parse` for ``old``.
 
     Whatever carries another run's id than most of the three is not believed.
 
@@ -42,18 +46,23 @@ def read_sources(directory: Path) -> Sources:
         RecoveryRefusedError: a newer Holdfast wrote one of them.
     """
     files = {name: _read_file(directory / name) for name in FIELDS}
-    journal = Journal(directory).parse()  # read last: a writer beside us appends to it first
-    records, after_damage = journal.records, journal.records_after_damage
+    marks = [record.get(MARK) if record else None for record in files.values()]
+    # read last: a writer beside us appends to it first
+    journal = Journal(directory).parse([m if is_count(m) else None for m in marks], old)
+    records, news = journal.records, journal.news
+    after_damage = journal.records_after_damage if journal.known is None else news
     faults = _faults(directory, files, journal)
     ids = {name: record["run_id"] for name, record in files.items() if record}
     for name in _strangers({**ids, JOURNAL: _run_id(records)}):
         faults[name] = _ANOTHER_RUN
         if name == JOURNAL:
-            records, after_damage = [], []
+            records, after_damage, news = [], [], []
         else:
             files[name] = None
     main, kfold = files[RECOVERY_STATE], files[KFOLD_PROGRESS]
-    return Sources(main, kfold, records, after_damage, journal.torn, faults)
+    if old == SKIMMED and (main is None or kfold is None):
+        return read_sources(directory)  # the journal is needed whole
+    return Sources(main, kfold, records, after_damage, news, journal.mark, journal.torn, faults)
 
 
 def _faults(directory: Path, files: dict[str, Record | None], journal: Parsed) -> dict[str, str]:

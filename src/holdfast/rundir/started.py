@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from holdfast.rundir.journal import Journal
+from holdfast.rundir.journal import SKIMMED, Journal
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ def record_start(directory: Path, started: Started) -> None:
 
 def last_start(directory: Path) -> Started | None:
     """Return how the run was last started; None where ``holdfast train`` never did."""
-    starts = [r for r in Journal(directory).read() if r["event"] == "started"]
+    records = Journal(directory).parse(old=SKIMMED).records
+    starts = [r for r in records if r["event"] == "started"]
     if not starts:
         return None
     return Started(starts[-1]["command"], starts[-1]["cwd"], starts[-1]["directory"])

@@ -3,11 +3,12 @@
 import os
 import re
 import zlib
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.rundir.journal import Journal
+from holdfast.rundir.journal import Record
 from holdfast.rundir.layout import (
     DAMAGED,
     IMAGE_CACHE,
@@ -19,8 +20,9 @@ from holdfast.rundir.layout import (
     parse_checkpoint,
     parse_result,
 )
-from holdfast.rundir.recovery import RecoveryState, find_faults, load_state
-from holdfast.rundir.sources import MISSING, read_sources
+from holdfast.rundir.recovery import find_faults, state_of
+from holdfast.rundir.sources import MISSING, Sources, read_sources
+from holdfast.rundir.state import RecoveryState
 from holdfast.rundir.verify import GONE, fault, looks_whole
 from holdfast.storage import is_no_file, is_temporary, storage_errors
 from holdfast.storage.json_record import read_record
@@ -54,27 +56,27 @@ def survey(directory: Path) -> list[FileReport]:
         StorageError: a file may be good, but this process may not open it.
     """
     with storage_errors(directory):
+        found = read_sources(directory)
+        state = state_of(directory, found) or RecoveryState()
         return [
-            *state_reports(directory),
-            *pth_reports(directory),
-            *missing_weights(directory),
+            *state_reports(directory, found),
+            *pth_reports(directory, state.run_id),
+            *missing_weights(directory, state.results, found.journal),
             *image_reports(directory),
             *_leftovers(directory),
         ]
 
 
-def state_reports(directory: Path) -> list[FileReport]:
+def state_reports(directory: Path, found: Sources) -> list[FileReport]:
     """Report on recovery state, fold progress and journal; one that is missing is a fault."""
-    faults = find_faults(read_sources(directory))
+    faults = find_faults(found)
     names = (RECOVERY_STATE, KFOLD_PROGRESS, JOURNAL)
     known = [name for name in names if name in faults or os.path.lexists(directory / name)]
     return [FileReport(name, STATE, faults.get(name)) for name in known]
 
 
-def pth_reports(directory: Path) -> list[FileReport]:
+def pth_reports(directory: Path, run_id: str) -> list[FileReport]:
     """Report on every checkpoint and result of the run."""
-    state = load_state(directory)
-    run_id = state.run_id if state else ""
     paths = [p for p in sorted(directory.glob("*.pth")) if parse_checkpoint(p) or parse_result(p)]
     with ThreadPoolExecutor(_READERS) as pool:
         faults = list(pool.map(lambda path: fault(path, run_id), paths))
@@ -85,23 +87,25 @@ def pth_reports(directory: Path) -> list[FileReport]:
     ]
 
 
-def jobs_with_lost_weights(directory: Path, state: RecoveryState) -> list[JobName]:
-    """Return the completed jobs whose weights file was written, and is gone or cut short."""
-    records = [r for r in Journal(directory).read() if r["event"] == "job_completed"]
-    written = {JobName.parse(r["job"]) for r in records if r.get("weights")}
+def jobs_with_lost_weights(
+    directory: Path, complete: Iterable[JobName], journal: list[Record]
+) -> list[JobName]:
+    """Return those of the complete jobs whose weights file was written, and is gone or cut."""
+    completed = (r for r in journal if r["event"] == "job_completed" and r.get("weights"))
+    written = {JobName.parse(r["job"]) for r in completed}
     return [
-        job
-        for job in state.results
-        if job in written and not looks_whole(best_path(directory, job))
+        job for job in complete if job in written and not looks_whole(best_path(directory, job))
     ]
 
 
-def missing_weights(directory: Path) -> list[FileReport]:
+def missing_weights(
+    directory: Path, complete: Iterable[JobName], journal: list[Record]
+) -> list[FileReport]:
     """Report on weights files that are gone, and that no start has taken note of yet."""
-    state = load_state(directory) or RecoveryState()
-    lost = {best_path(directory, job) for job in jobs_with_lost_weights(directory, state)}
+    jobs = jobs_with_lost_weights(directory, complete, journal)
+    lost = {best_path(directory, job) for job in jobs}
     noted: set[Path] = set()
-    for record in Journal(directory).read():
+    for record in journal:
         if record["event"] == "job_completed":
             noted.discard(best_path(directory, JobName.parse(record["job"])))
         elif record["event"] in ("file_set_aside", "file_missing"):

@@ -1,6 +1,7 @@
 """How a run stands, read from its files alone."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import Any
 
 from holdfast.rundir import (
     DEFAULT_STAGES,
+    SKIMMED,
     JobName,
-    Journal,
     Position,
     Record,
     RecoveryState,
@@ -17,8 +18,9 @@ from holdfast.rundir import (
     is_complete,
     list_all_checkpoints,
     list_set_aside,
-    load_state,
     looks_whole,
+    read_sources,
+    state_of,
 )
 from holdfast.status.saving import Saving, read_saving, who_trains
 
@@ -49,6 +51,15 @@ class JobStatus:
         """Return a number of the result; a user may have recorded anything under its name."""
         value = self.result.get(name)
         return value if isinstance(value, int | float) else None
+
+
+class _Told:
+    """What only the journal tells of each job."""
+
+    def __init__(self, journal: list[Record]) -> None:
+        self.interruptions = Counter(r["job"] for r in journal if r["event"] == "job_resumed")
+        done = (r for r in journal if r["event"] == "job_completed")
+        self.seconds = {r["job"]: float(r.get("seconds", 0.0)) for r in done}
 
 
 @dataclass(frozen=True)
@@ -91,8 +102,9 @@ def read_status(directory: Path, default_backbones: list[str] | None = None) -> 
 
     ``default_backbones`` is what counts as the series where no run has been planned yet.
     """
-    state = load_state(directory)
-    status = summarise(directory, state, Journal(directory).read(), default_backbones or [])
+    found = read_sources(directory, SKIMMED)
+    state = state_of(directory, found)
+    status = summarise(directory, state, found.journal, default_backbones or [])
     who = who_trains(directory)
     return replace(status, training=who, saving=read_saving(directory, who is not None))
 
@@ -112,7 +124,8 @@ def summarise(
     backbones = known.backbones or default_backbones or known.completed_backbones
     known = replace(known, backbones=backbones)
     positions = _newest_positions(directory, known, is_good)
-    jobs = [_job_status(job, known, positions, journal) for job in known.jobs()]
+    told = _Told(journal)
+    jobs = [_job_status(job, known, positions, told) for job in known.jobs()]
     full = [j for j in jobs if j.fold is None]
     waiting = [j.backbone for j in full if j.state != COMPLETE]
     current = known.current_job
@@ -149,7 +162,7 @@ def _finite(value: Any) -> Any:
 
 
 def _job_status(
-    job: JobName, state: RecoveryState, positions: dict[JobName, Position], journal: list[Record]
+    job: JobName, state: RecoveryState, positions: dict[JobName, Position], told: _Told
 ) -> JobStatus:
     position = positions.get(job)
     result = state.results.get(job)
@@ -159,8 +172,6 @@ def _job_status(
         kind = FAILED
     else:
         kind = STARTED if position else PENDING
-    mine = [record for record in journal if record.get("job") == str(job)]
-    done = [record for record in mine if record.get("event") == "job_completed"]
     return JobStatus(
         job=str(job),
         backbone=job.backbone,
@@ -172,8 +183,8 @@ def _job_status(
         step=position.step if position else 0,
         result=result or {},
         error=state.failed.get(job),
-        interruptions=sum(record.get("event") == "job_resumed" for record in mine),
-        seconds=float(done[-1].get("seconds", 0.0)) if done else 0.0,
+        interruptions=told.interruptions[str(job)],
+        seconds=told.seconds.get(str(job), 0.0),
     )
 
 

@@ -18,8 +18,11 @@ def results_table(status: Status) -> "Table":
     table.add_column("Backbone", no_wrap=True)
     for heading in ("Accuracy", "F1", "Folds", "Time", "Interrupted"):
         table.add_column(heading, justify="right", no_wrap=True)
+    folds_of: dict[str, list[JobStatus]] = {}
+    for fold in [job for job in status.jobs if job.fold is not None]:
+        folds_of.setdefault(fold.backbone, []).append(fold)
     for job in [job for job in status.jobs if job.fold is None]:
-        folds = [j for j in status.jobs if j.backbone == job.backbone and j.fold is not None]
+        folds = folds_of.get(job.backbone, [])
         mine = [job, *folds]
         interrupted = sum(j.interruptions for j in mine)
         seconds = sum(j.seconds for j in mine)

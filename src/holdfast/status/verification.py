@@ -4,7 +4,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast.rundir import FileReport, Journal, jobs_with_lost_weights, load_state, survey
+from holdfast.rundir import (
+    SKIMMED,
+    FileReport,
+    jobs_with_lost_weights,
+    read_sources,
+    state_of,
+    survey,
+)
 from holdfast.rundir.survey import LEFTOVER
 from holdfast.status.snapshot import COMPLETE, STARTED, Status, summarise
 
@@ -54,15 +61,17 @@ def verify(directory: Path, default_backbones: list[str] | None = None) -> Verif
     """
     files = survey(directory)
     bad = {report.name for report in files if report.fault}
-    state = load_state(directory)
+    found = read_sources(directory, SKIMMED)
+    state = state_of(directory, found)
     status = summarise(
         directory,
         state,
-        Journal(directory).read(),
+        found.journal,
         default_backbones or [],
         is_good=lambda path: path.name not in bad,
     )
-    lost = {str(job) for job in jobs_with_lost_weights(directory, state)} if state else set()
+    results = state.results if state else {}
+    lost = {*map(str, jobs_with_lost_weights(directory, results, found.journal))}
     complete = [job.job for job in status.jobs if job.state == COMPLETE]
     remade = [job for job in complete if job in lost or f"{job}_best.pth" in bad]
     return Verification(str(directory), files, status, remade)

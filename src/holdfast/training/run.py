@@ -17,6 +17,7 @@ from holdfast.rundir import (
     check_backbone_name,
     deaths,
     is_complete,
+    list_all_checkpoints,
 )
 from holdfast.training.changes import CONTINUE, REFUSE, RESTART_AFFECTED, Change, find_changes
 from holdfast.training.interrupt import StopRequest
@@ -133,7 +134,8 @@ class Run:
         state = self.ledger.state
         if later and state.results:
             return False
-        return not any(self._stage_of(job) in later for job in state.jobs())
+        newest = self._newest()
+        return not any(self._stage_of(job, newest) in later for job in state.jobs())
 
     def _restart(self, changes: list[Change]) -> None:
         """Forget the backbones that the changes touch; what they had is trained anew."""
@@ -145,9 +147,9 @@ class Run:
 
     def _standing_marks(self) -> list[dict[str, Any]]:
         """Return the earlier marks of jobs that still have the checkpoints they were put on."""
-        found = []
+        found, newest = [], self._newest()
         for mark in self.ledger.state.run.get("changes", []):
-            jobs = [job for job in mark["jobs"] if self._stage_of(JobName.parse(job))]
+            jobs = [job for job in mark["jobs"] if self._stage_of(JobName.parse(job), newest)]
             if jobs:
                 found.append({**mark, "jobs": jobs})
         return found
@@ -162,7 +164,7 @@ class Run:
         return found
 
     def _is_touched(self, job: JobName, change: Change) -> bool:
-        stage = self._stage_of(job)
+        stage = self._stage_of(job, self._newest())
         if not self._extends(change):
             return stage is not None  # a completed one too: lost weights are made of checkpoints
         return stage == change.longer_stage  # its schedule was for fewer epochs
@@ -171,12 +173,18 @@ class Run:
         """Return the jobs of a backbone, or of all, that have a result or a checkpoint."""
         state = self.ledger.state
         mine = [job for job in state.jobs() if backbone in (None, job.backbone)]
-        return [job for job in mine if job in state.results or self._stage_of(job)]
+        newest = self._newest()
+        return [job for job in mine if job in state.results or job in newest]
 
-    def _stage_of(self, job: JobName) -> str | None:
+    def _stage_of(self, job: JobName, newest: Mapping[JobName, Position]) -> str | None:
         """Return the stage of a job's newest checkpoint."""
-        files = self.store.newest_first(job)
-        return files[0].position.stage if files else None
+        return newest[job].stage if job in newest else None
+
+    def _newest(self) -> dict[JobName, Position]:
+        """Return where the newest checkpoint of each job stands."""
+        jobs = {file.job for file in list_all_checkpoints(self.directory)}
+        files = {job: self.store.newest_first(job)[:1] for job in jobs}
+        return {job: newest[0].position for job, newest in files.items() if newest}
 
     def pending(self, names: Sequence[str], fold: int | None = None) -> Iterator[str]:
         """Yield the backbones that are not complete, in order; where nothing was planned, plan.
@@ -189,7 +197,7 @@ class Run:
         elif "seed" in self.ledger.state.run:
             self.check({"seed": self.settings.seed})
         for job in self.in_order([JobName(name, fold) for name in names]):
-            if self.is_pending(job):
+            if self.which_are_pending([job]):
                 yield job.backbone
 
     def in_order(self, jobs: Sequence[JobName]) -> list[JobName]:
@@ -197,9 +205,9 @@ class Run:
 
         Jobs do not depend on each other, so their order changes no result.
         """
-        newest = {job: files[0].position for job in jobs if (files := self.store.newest_first(job))}
+        newest = self._newest()
         start = Position(self.store.stages[0], 0)
-        died = deaths(self.ledger.journal.read(), newest, start, boot_id())
+        died = deaths(self.ledger.records, newest, start, boot_id())
         behind = {job: died[job] for job in jobs if died.get(job, 0) >= DEATHS}
         for job, times in behind.items():
             self.settings.on_notice(
@@ -208,15 +216,13 @@ class Run:
             )
         return sorted(jobs, key=lambda job: behind.get(job, 0))
 
-    def is_pending(self, job: JobName) -> bool:
-        """Tell whether a job is still to be trained, or its weights are lost and to be remade."""
+    def which_are_pending(self, jobs: Sequence[JobName]) -> list[JobName]:
+        """Return the jobs that are still to be trained, or whose weights are lost and remade."""
         state = self.ledger.state
-        if not is_complete(state, job):
-            return True
-        if job in lost_weights(self.ledger):
+        lost = lost_weights(self.ledger, [job for job in jobs if is_complete(state, job)])
+        for job in lost:
             self.settings.on_notice(f"{job}: the file with its weights is lost, making it again")
-            return True
-        return False
+        return [job for job in jobs if job in lost or not is_complete(state, job)]
 
     def job(
         self,

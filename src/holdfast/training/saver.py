@@ -163,11 +163,9 @@ class Saver:
         self._store.save(self._name, position, snapshot.record, snapshot.contents)
         self.saved = position
         self._store.prune(self._name, self._settings.keep_latest)
-        moved = bool(self._told) or position.step == 0
-        while self._told:
-            self._ledger.journal.append("epoch", job=str(self._name), **self._told[0])
-            del self._told[0]
-        if moved:
+        if self._told:
+            self._ledger.epochs_ended(self._name, self._told)
+        elif position.step == 0:
             self._ledger.moved(self._name, position)
         return time.thread_time() - began
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from holdfast.checkpoint import CheckpointRecord, key_of, make_record, storages_of
 from holdfast.errors import RecoveryRefusedError
 from holdfast.rundir import HistoryRow, JobName, Position, columns, rows
+from holdfast.training.live_state import LiveState
 
 _BY_NAME = {"model": "model_state_dict", "optimizer": "optimizer_state"}
 _BY_NAME["scheduler"] = "scheduler_state"
@@ -80,6 +81,7 @@ class TrainState:
     """Training time of earlier processes; like timestamps, not part of what is exact."""
     _began: float = field(default_factory=time.monotonic)
     _saved: dict[str, Any] = field(default_factory=dict)
+    _live: dict[str, LiveState] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -109,11 +111,19 @@ class TrainState:
     def judge(self, metric: float) -> None:
         """Compare the epoch just completed with the best of the stage."""
         if self.best is None or metric > self.best.metric:
-            model = self.objects["model"].state_dict()
+            model = self._state_of("model")
             copies = {name: self._kept(tensor) for name, tensor in model.items()}
             self.best, self.stale = Best(metric, self.position.epoch, copies), 0
         else:
             self.stale += 1
+
+    def _state_of(self, name: str) -> Any:
+        thing = self.objects[name]
+        if not isinstance(thing, torch.nn.Module):
+            return thing.state_dict()
+        if name not in self._live or self._live[name].module is not thing:
+            self._live[name] = LiveState(thing)
+        return self._live[name].get()
 
     def _kept(self, tensor: Tensor) -> Tensor:
         """Return what will stay as it is now: of what stands still, the tensor itself."""
@@ -136,7 +146,7 @@ class TrainState:
 
     def record(self, job: JobName, device: str) -> CheckpointRecord:
         """Return the whole state as a checkpoint's dict."""
-        states = {name: thing.state_dict() for name, thing in self.objects.items()}
+        states = {name: self._state_of(name) for name in self.objects}
         known = {name: states.pop(name, None) for name in _BY_NAME}
         return make_record(
             job,

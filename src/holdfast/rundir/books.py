@@ -1,0 +1,113 @@
+"""What a directory's journal and state files say, kept in memory and followed as they grow."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from holdfast.rundir.journal import Journal, Record
+from holdfast.rundir.layout import JOURNAL, KFOLD_PROGRESS, RECOVERY_STATE
+from holdfast.rundir.recovery import move, replay, state_of
+from holdfast.rundir.sources import Sources, read_sources
+from holdfast.rundir.state import RecoveryState
+
+Stamp = tuple[int, int, int] | None
+_open: "WeakValueDictionary[Path, Books]" = WeakValueDictionary()
+
+
+class Books:
+    """The state of one directory; before each answer it looks whether the files are others.
+
+    What was appended to the journal is read and added; anything else makes it read all again.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.behind = False
+        """Whether the state files lack what the journal knows."""
+        self.next_write = 0.0
+        """When they may be written again, by the monotonic clock."""
+        self._directory = directory
+        self._journal = Journal(directory)
+        self._seen: tuple[Stamp, ...] = ()
+        self._state = RecoveryState()
+        self._records: list[Record] = []
+        self._epochs: Counter[str] = Counter()
+
+    @classmethod
+    def of(cls, directory: Path) -> "Books":
+        """Return the books of a directory, the same for all who ask while anybody has them."""
+        return _open.setdefault(directory.resolve(), cls(directory.resolve()))
+
+    @property
+    def state(self) -> RecoveryState:
+        """The state as it is now, the caller's own."""
+        self._follow()
+        known = self._state
+        own = {name: value.copy() for name, value in vars(known).items() if hasattr(value, "copy")}
+        return replace(known, **own)
+
+    @property
+    def records(self) -> list[Record]:
+        """The journal without its epochs, which are nearly all of it."""
+        self._follow()
+        return self._records
+
+    @property
+    def epochs(self) -> Counter[str]:
+        """How many epochs of each job the journal has."""
+        self._follow()
+        return self._epochs
+
+    def load(self) -> Sources:
+        """Read everything, and return it."""
+        seen = self._stamps()
+        found = read_sources(self._directory)
+        self._state = state_of(self._directory, found) or RecoveryState()
+        self._records, self._epochs = [], Counter()
+        self._count(found.journal)
+        self._seen, self.next_write = seen, 0.0
+        return found
+
+    def written(self, state: RecoveryState) -> None:
+        """Take note that the state files now hold ``state``."""
+        self._state.timestamp = state.timestamp
+        self._seen = (*self._seen[:1], *self._stamps()[1:])
+        self.behind = False
+
+    def _follow(self) -> None:
+        seen = self._stamps()
+        if seen != self._seen and not self._add(seen):
+            self.load()
+
+    def _add(self, seen: tuple[Stamp, ...]) -> bool:
+        """Read what was appended to the journal; False where that is not all that happened."""
+        before, now = self._seen[:1] or (None,), seen[0]
+        if before[0] is None or now is None or self._seen[1:] != seen[1:]:
+            return False
+        if now[0] != before[0][0] or now[1] <= before[0][1]:
+            return False
+        added = self._journal.parse_from(before[0][1], now[1])
+        if added is None:
+            return False
+        news, self._state.mark = added
+        replay(self._state, news)
+        move(self._state, news)
+        self._count(news)
+        self._seen = seen
+        return True
+
+    def _count(self, records: list[Record]) -> None:
+        self._epochs.update(r["job"] for r in records if r["event"] == "epoch")
+        self._records += [r for r in records if r["event"] != "epoch"]
+
+    def _stamps(self) -> tuple[Stamp, ...]:
+        names = (JOURNAL, RECOVERY_STATE, KFOLD_PROGRESS)
+        return tuple(_stamp(self._directory / name) for name in names)
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
