@@ -13,10 +13,18 @@ from holdfast.rundir import (
     Position,
     RecoveryState,
     checkpoint_path,
+    load_state,
     save_state,
     set_aside,
 )
-from holdfast.status import human_bytes, read_status, render_text, results_table, resume_lines
+from holdfast.status import (
+    Status,
+    human_bytes,
+    read_status,
+    render_text,
+    results_table,
+    resume_lines,
+)
 from tests.status.whole import write_whole
 
 LONG = "RuntimeError: Error(s) in loading\n  state_dict:\n\tsize mismatch " + "for layer.0 " * 30
@@ -79,11 +87,38 @@ def test_long_error_is_whole_and_belongs_to_its_job(crowded: Path) -> None:
     assert " ".join(" ".join(wrapped).split()) == " ".join(LONG.split())
 
 
+def test_result_of_changed_training_is_marked(crowded: Path) -> None:
+    """Text and table put a * on it, a fold's on its backbone, and say below what that means."""
+    plain = read_status(crowded)
+    state = load_state(crowded)
+    for job in (JobName(BACKBONES[0]), JobName(BACKBONES[1], 3)):
+        state.results[job]["changed_in_training"] = ["seed was 42, now 7"]
+    save_state(crowded, state)
+    (crowded / "journal.jsonl").unlink()
+    status, note = read_status(crowded), "* settings or data changed in training:"
+    text, table = render_text(status), shown_in_80_columns(status)
+
+    assert "*" not in render_text(plain) + "\n".join(shown_in_80_columns(plain))
+    assert f"✓ {BACKBONES[0]:<28} complete, accuracy 0.9877 *\n" in text
+    assert f"✓ {JobName(BACKBONES[1], 3)!s:<28} complete, accuracy 0.9877 *\n" in text
+    assert f"\n{note}" in text
+    assert max(map(len, text.splitlines())) <= 80
+    marked = [line.split("*")[0] for line in table if "*" in line and not line.startswith("*")]
+    assert marked == BACKBONES[:2]
+    assert any(line.startswith(note) for line in table)
+    assert max(map(len, table)) <= 80
+
+
+def shown_in_80_columns(status: Status) -> list[str]:
+    """Return the lines of the table of results."""
+    out = StringIO()
+    Console(file=out, width=80).print(results_table(status))
+    return out.getvalue().splitlines()
+
+
 def test_table_fits_80_columns(crowded: Path) -> None:
     """The results of all backbones, with folds, times and interruptions."""
-    out = StringIO()
-    Console(file=out, width=80).print(results_table(read_status(crowded)))
-    lines = out.getvalue().splitlines()
+    lines = shown_in_80_columns(read_status(crowded))
     assert max(map(len, lines)) <= 80
     for name in BACKBONES:
         assert any(line.startswith(name) for line in lines)

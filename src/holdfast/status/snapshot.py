@@ -47,6 +47,11 @@ class JobStatus:
     interruptions: int = 0
     seconds: float = 0.0
 
+    @property
+    def changed(self) -> bool:
+        """Whether settings or data changed while the job was in training."""
+        return "changed_in_training" in self.result
+
     def score(self, name: str) -> float | None:
         """Return a number of the result; a user may have recorded anything under its name."""
         value = self.result.get(name)

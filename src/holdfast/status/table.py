@@ -4,6 +4,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from holdfast.status.snapshot import COMPLETE, JobStatus, Status
+from holdfast.status.text import CHANGED, marked
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,6 +16,8 @@ def results_table(status: Status) -> "Table":
 
     title = f"{status.completed} of {status.total_backbones} backbones complete"
     table = Table(title=title, box=None, pad_edge=False, collapse_padding=True, header_style="bold")
+    if marked(status):
+        table.caption, table.caption_justify = CHANGED, "left"
     table.add_column("Backbone", no_wrap=True)
     for heading in ("Accuracy", "F1", "Folds", "Time", "Interrupted"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -27,7 +30,7 @@ def results_table(status: Status) -> "Table":
         interrupted = sum(j.interruptions for j in mine)
         seconds = sum(j.seconds for j in mine)
         table.add_row(
-            job.backbone,
+            job.backbone + ("*" if any(j.changed for j in mine) else ""),
             *_scores(job),
             fold_summary(folds),
             _hours(seconds),

@@ -4,6 +4,8 @@ import textwrap
 
 from holdfast.status.snapshot import COMPLETE, FAILED, STARTED, JobStatus, Status
 
+CHANGED = "* settings or data changed in training: not what an undisturbed run gives"
+
 _HANGING = textwrap.TextWrapper(80, initial_indent="  ", subsequent_indent="    ")
 
 
@@ -26,7 +28,9 @@ def render_text(status: Status) -> str:
     if folds:
         done = sum(job.state == COMPLETE for job in folds)
         lines += ["", f"Cross-validation: {done} of {len(folds)} folds complete"]
-        lines += [_line(job) for job in folds if job.state in (STARTED, FAILED)]
+        lines += [_line(job) for job in folds if job.state in (STARTED, FAILED) or job.changed]
+    if marked(status):
+        lines += ["", CHANGED]
     failed = [job for job in status.jobs if job.state == FAILED]
     if status.damaged:
         lines += ["", "Damaged, each with its reason in damaged/NAME.reason.txt:"]
@@ -86,7 +90,7 @@ def describe(job: JobStatus) -> str:
     """Say in a few words where a job stands."""
     if job.state == COMPLETE:
         accuracy = job.score("final_accuracy")
-        changed = ", settings changed in training" if "changed_in_training" in job.result else ""
+        changed = " *" if job.changed else ""
         return "complete" + (f", accuracy {accuracy:.4f}" if accuracy is not None else "") + changed
     if job.state == STARTED:
         of = f"/{job.epochs}" if job.epochs else ""
@@ -94,6 +98,11 @@ def describe(job: JobStatus) -> str:
             return f"{job.stage}, epoch {(job.epoch or 0) + 1}{of}, step {job.step}"
         return f"{job.stage}, epoch {job.epoch}{of}"
     return job.state
+
+
+def marked(status: Status) -> bool:
+    """Tell whether any result was made while settings or data changed."""
+    return any(job.changed for job in status.jobs)
 
 
 def human_bytes(count: float) -> str:
