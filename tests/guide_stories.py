@@ -29,6 +29,7 @@ batch_size = 8
 keep_latest = 20
 patience = 40
 threads = 1
+save_interval = 1000.0
 """
 
 

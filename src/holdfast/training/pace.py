@@ -5,19 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-LONG_EPOCH = 10.0
-"""Seconds; the end of an epoch that took longer is saved whatever it costs."""
 _WEIGHT = 0.3  # of the newest cost in the running mean: disks have moods
 
 
 @dataclass
 class Pace:
-    """Decides when the next checkpoint is due.
+    """Decides when the next checkpoint inside an epoch is due.
 
     Args:
         overhead: the share of the time that saving may cost.
-        fixed: seconds between checkpoints inside an epoch, where somebody has chosen them; the
-            end of each epoch is then saved as well.
+        fixed: seconds between checkpoints, where somebody has chosen them.
     """
 
     overhead: float
@@ -36,12 +33,9 @@ class Pace:
             return self.fixed
         return 0.0 if self.cost is None else self.cost / self.overhead
 
-    def is_due(self, *, epoch_ends: bool = False) -> bool:
-        """Tell whether it is time for the next one."""
-        if self.fixed is not None and epoch_ends:
-            return True
-        wait = min(self.interval, LONG_EPOCH) if epoch_ends else self.interval
-        return time.monotonic() - self._saved_at >= wait
+    def is_due(self) -> bool:
+        """Tell whether it is time for one inside an epoch."""
+        return time.monotonic() - self._saved_at >= self.interval
 
     def resume(self, said: Mapping[str, Any]) -> None:
         """Go on counting from what a checkpoint says that saving had cost."""

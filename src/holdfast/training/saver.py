@@ -53,6 +53,7 @@ class Saver:
         self._writing: Future[float] | None = None
         self._unfenced: Snapshot | None = None  # what the next step must not change
         self._must = False
+        self._owed = False  # the end of an epoch came while another was being written
         self._waited = 0.0
 
     def hold_still(self, tensors: Iterable[torch.Tensor]) -> None:
@@ -78,8 +79,9 @@ class Saver:
         """Tell whether it is time for the next checkpoint, and what went wrong with the last."""
         if self._writing is not None and self._writing.done():
             self.finish()
+        self._owed |= epoch_ends
         busy = self._writing is not None and self.pace.fixed is None  # due it stays
-        return not busy and self.pace.is_due(epoch_ends=epoch_ends)
+        return not busy and (self._owed or self.pace.is_due())
 
     def note_epoch(self, row: HistoryRow) -> None:
         """Let the journal hear of an epoch, once a checkpoint holds it."""
@@ -144,7 +146,7 @@ class Saver:
         Where the disk refuses, training goes on if it is not a ``must``.
         """
         self.finish()
-        self._must, self._waited = must, 0.0
+        self._must, self._waited, self._owed = must, 0.0, False
         with self._waiting():
             position = self._state.position
             record = self._state.record(self._name, self._device)
