@@ -22,14 +22,14 @@ def racer(path, start, done):
     try:
         lock.acquire()
     except DirectoryInUseError as refused:
-        print(os.getpid(), "refused", refused, flush=True)
+        os.write(1, f"{os.getpid()} refused {refused}\\n".encode())  # in one piece
     else:
-        print(os.getpid(), "holds it", flush=True)
+        os.write(1, f"{os.getpid()} holds it\\n".encode())
         os.read(done, 1)  # until the other has been told
     os._exit(0)
 
 path = Path(sys.argv[1])
-for _ in range({rounds}):
+for _ in range(ROUNDS):
     start, shot = os.pipe()
     done, over = os.pipe()
     pids = []
@@ -52,7 +52,7 @@ def test_of_two_started_together_one_writes(tmp_path: Path) -> None:
     """Fifty times: exactly one holds the lock, and the other names it: pid, host, since when."""
     if not hasattr(os, "fork"):
         pytest.skip("no fork here")
-    script = RACE.format(rounds=ROUNDS)
+    script = RACE.replace("ROUNDS", str(ROUNDS))
     command = [sys.executable, "-c", script, str(tmp_path / "run" / ".lock")]
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     lines = told.stdout.splitlines()
