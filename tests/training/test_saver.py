@@ -196,6 +196,32 @@ def test_exception_in_the_loop_leaves_a_whole_checkpoint(open_run: OpenRun) -> N
     assert not [t for t in threading.enumerate() if t.name.startswith("holdfast-saver")]
 
 
+def test_fault_of_the_writer_is_told_when_the_loop_fails_as_well(
+    open_run: OpenRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Leaving by an exception of one's own does not hide that the last checkpoint is not there."""
+    armed = False
+
+    def refuse(effect: disk.Effect) -> None:
+        if armed and effect.kind == disk.SYNC and ".pth" in effect.path.name:
+            raise OSError(5, "Input/output error")
+
+    run, model = open_run(save_interval=0.0), make_model()
+    with (
+        disk.watching(refuse),
+        pytest.raises(Stopped),
+        run.job("net", state={"model": model}) as job,
+    ):
+        for stage in job.stages(STAGES):
+            for _ in stage.epochs():
+                for _batch in stage.batches(make_data(), batch_size=5):
+                    armed = True
+                    job.step(loss=0.5)
+                    raise Stopped
+    assert "net: the last checkpoint was NOT saved: " in caplog.text
+    assert job.saved == Position("head", 0)
+
+
 def test_frozen_weights_that_change_are_named(open_run: OpenRun) -> None:
     """Checkpoints do not copy what is said to be frozen; so it is looked at once a stage."""
     run, model = open_run(), make_model()

@@ -137,8 +137,11 @@ class Saver:
             self._rows = [*self._told, *self._rows]
 
     def close(self) -> None:
-        """Let go of the thread, once it is done."""
+        """Let go of the thread, once it is done; say what went wrong, as nobody else will."""
         self._thread.shutdown()
+        error = self._writing.exception() if self._writing else None
+        if isinstance(error, Exception):
+            self._settings.on_notice(f"{self._name}: the last checkpoint was NOT saved: {error}")
 
     def begin(self, *, must: bool = False) -> None:
         """Freeze the state and begin to write it, after what is being written.
