@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from holdfast.checkpoint import CheckpointManager
 from holdfast.cli.app import app
+from holdfast.rundir import Journal
 from tests.checkpoint.conftest import Trained
 
 DONE, BEGUN = "CustomRegNet", "CustomSwinTransformer"
@@ -92,8 +93,8 @@ def test_each_damaged_file_is_named_with_its_reason(directory: Path) -> None:
     assert shown.output.splitlines()[:5] == [
         "✗ .recovery_state.json: truncated, or not what was written",
         f"✗ {NEWEST}: truncated, or not a checkpoint",
-        f"✗ {BEST}: missing",
-        "✗ Only 4 of 7 files are good; a start, or --repair, sets the others aside",
+        f"✗ {BEST}: not there",
+        "✗ Only 4 of 7 files are good; a start, or --repair, sets aside what is damaged",
         f"  {DONE}: a start makes its weights again",
     ]
     assert f"✓ Resuming: {BEGUN} (head, epoch 4)" in shown.output
@@ -131,7 +132,7 @@ def test_json_says_the_same(directory: Path) -> None:
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_repair_leaves_everything_good(directory: Path, options: tuple[str, ...]) -> None:
     """Damaged files go to damaged/ with the reason, JSON is rebuilt; the next look finds none."""
-    damaged = [NEWEST, BEST, ".recovery_state.json", "journal.jsonl"]
+    damaged = [NEWEST, f"{BEGUN}_head_epoch4.pth", ".recovery_state.json", "journal.jsonl"]
     for name in damaged[:3]:
         truncate(directory / name)
     lines = (directory / "journal.jsonl").read_bytes().splitlines(keepends=True)
@@ -152,7 +153,39 @@ def test_repair_leaves_everything_good(directory: Path, options: tuple[str, ...]
         0,
         ["✓ Verified: 5 of 5 files are good"],
     )
-    assert f"{DONE}: a start makes its weights again" in again.output
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, truncate])
+def test_lost_weights_are_named_until_they_are_made_again(
+    harm: Callable[[Path], None], directory: Path
+) -> None:
+    """Repairing cannot make them: exit code 3 each time, and whether a start trains for it."""
+    harm(directory / BEST)
+    repaired, again = verify(directory, "--repair"), verify(directory)
+    for path in directory.glob(f"{DONE}_finetune*"):
+        path.unlink()
+    alone = verify(directory)
+
+    for shown in (repaired, again, alone):
+        assert shown.exit_code == 3
+        assert f"✗ {BEST}: not there\n" in shown.output
+    assert f"  {DONE}: a start makes its weights again\n" in again.output
+    assert f"  {DONE}: a start trains it again from the beginning\n" in alone.output
+
+
+def test_checkpoints_that_the_journal_knows_are_missed(directory: Path) -> None:
+    """Losing a running job's newest checkpoint, or all, is told with what a start goes on from."""
+    Journal(directory).append("job_started", job=BEGUN)
+    Journal(directory).append("epoch", job=BEGUN, stage="finetune", epoch=2)
+    assert verify(directory).exit_code == 0
+    (directory / NEWEST).unlink()
+    newest = verify(directory)
+    (directory / f"{BEGUN}_head_epoch4.pth").unlink()
+    all_ = verify(directory, "--repair")
+
+    assert (newest.exit_code, all_.exit_code) == (3, 3)
+    assert f"✗ {NEWEST}:\n    not there; {BEGUN} goes on from head epoch 4\n" in newest.output
+    assert f"✗ {NEWEST}:\n    not there; {BEGUN} begins again\n" in all_.output
 
 
 def test_repair_of_decoded_images_moves_them_away(directory: Path) -> None:
@@ -251,6 +284,9 @@ def test_whatever_stands_there_is_no_traceback(name: str, what: str, directory: 
         assert shown.exception is None or isinstance(shown.exception, SystemExit)
         if shown.exit_code == 5:
             assert len(shown.stderr.splitlines()) == 1
-    if name in (NEWEST, BEST, "journal.jsonl", ".recovery_state.json", ".kfold_progress.json"):
+    if name == BEST:
+        assert shown.exit_code == 3
+        assert shown.output.splitlines()[0] == f"✗ {BEST}: not there"
+    elif name in (NEWEST, "journal.jsonl", ".recovery_state.json", ".kfold_progress.json"):
         assert shown.exit_code == 0
         assert shown.output.splitlines()[0].startswith("✓ Verified")

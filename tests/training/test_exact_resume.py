@@ -114,6 +114,22 @@ def test_damaged_newest_checkpoint_is_stepped_over(
     assert newest.name in caplog.text
 
 
+def test_loss_of_all_checkpoints_is_told(
+    open_run: Callable[..., Run], undisturbed: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A job that has been further than any file of it does not begin again without a word."""
+    run = open_run()
+    interrupt(run, 16, monitor="accuracy")
+    for file in run.store.newest_first(JobName("net")):
+        file.path.unlink()
+
+    with caplog.at_level("WARNING", "holdfast"):
+        assert_same(finish(open_run(), monitor="accuracy"), undisturbed)
+        assert caplog.messages == ["net_finetune_epoch1.pth: not there; net begins again"]
+        open_run()
+    assert len(caplog.messages) == 1
+
+
 def test_every_key_of_a_checkpoint_is_known(open_run: Callable[..., Run]) -> None:
     """All that changes in training is in this list; a key added to it needs a round trip."""
     record = finish(open_run(), monitor="accuracy") | dict.fromkeys(NOT_EXACT)

@@ -13,7 +13,6 @@ from holdfast.rundir import (
     jobs_with_lost_weights,
     list_all_checkpoints,
     list_results,
-    missing_weights,
     peek,
     pth_reports,
     rows,
@@ -38,9 +37,6 @@ def repair(ledger: Ledger, on_notice: OnNotice) -> None:
     for report in pth_reports(ledger.directory, ledger.run_id):
         if report.fault:
             move_aside(ledger, ledger.directory / report.name, report.fault, on_notice)
-    for report in missing_weights(ledger.directory, ledger.state.results, ledger.records):
-        ledger.journal.append("file_missing", file=report.name)
-        on_notice(f"{report.name}: {report.fault}; a start makes it again")
     _adopt_results(ledger)
     _finish_completions(ledger)
 

@@ -71,7 +71,7 @@ def _is_leaf(value: Any) -> bool:
 
 def is_count(value: Any, least: int = 0) -> TypeGuard[int]:
     """Tell whether a value can count epochs or steps."""
-    return type(value) is int and least <= value <= _MOST
+    return type(value) is int and least <= value < _MOST
 
 
 def _number(value: Any) -> bool:

@@ -1,27 +1,32 @@
-"""Every file of a run, and what is wrong with it; needs neither torch nor a lock."""
+"""Every file of a run, there or gone, and what is wrong with it; needs no torch and no lock."""
 
 import os
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.rundir.journal import Record
+from holdfast.rundir.journal import WHOLE, Record
 from holdfast.rundir.layout import (
     DAMAGED,
+    DEFAULT_STAGES,
     IMAGE_CACHE,
     JOURNAL,
     KFOLD_PROGRESS,
     RECOVERY_STATE,
     JobName,
+    Position,
     best_path,
+    checkpoint_path,
+    list_checkpoints,
     parse_checkpoint,
     parse_result,
 )
-from holdfast.rundir.recovery import find_faults, state_of
-from holdfast.rundir.sources import MISSING, Sources, read_sources
+from holdfast.rundir.reached import reached
+from holdfast.rundir.recovery import find_faults, is_complete, state_of
+from holdfast.rundir.sources import Sources, read_sources
 from holdfast.rundir.state import RecoveryState
 from holdfast.rundir.verify import GONE, fault, looks_whole
 from holdfast.storage import is_no_file, is_temporary, storage_errors
@@ -58,10 +63,13 @@ def survey(directory: Path) -> list[FileReport]:
     with storage_errors(directory):
         found = read_sources(directory)
         state = state_of(directory, found) or RecoveryState()
+        reports = pth_reports(directory, state.run_id)
+        bad = {report.name for report in reports if report.fault}
         return [
             *state_reports(directory, found),
-            *pth_reports(directory, state.run_id),
-            *missing_weights(directory, state.results, found.journal),
+            *reports,
+            *_missing_weights(directory, state.results, found.journal),
+            *missing_checkpoints(directory, bad),
             *image_reports(directory),
             *_leftovers(directory),
         ]
@@ -98,20 +106,51 @@ def jobs_with_lost_weights(
     ]
 
 
-def missing_weights(
+def _missing_weights(
     directory: Path, complete: Iterable[JobName], journal: list[Record]
 ) -> list[FileReport]:
-    """Report on weights files that are gone, and that no start has taken note of yet."""
+    """Report on weights files that are gone."""
     jobs = jobs_with_lost_weights(directory, complete, journal)
-    lost = {best_path(directory, job) for job in jobs}
-    noted: set[Path] = set()
-    for record in journal:
-        if record["event"] == "job_completed":
-            noted.discard(best_path(directory, JobName.parse(record["job"])))
-        elif record["event"] in ("file_set_aside", "file_missing"):
-            noted.add(directory / str(record.get("file")))
-    gone = sorted(path for path in lost - noted if not os.path.lexists(path))
-    return [FileReport(path.name, RESULT, MISSING) for path in gone]
+    lost = [best_path(directory, job) for job in jobs]
+    gone = sorted(path.name for path in lost if not os.path.lexists(path))
+    return [FileReport(name, RESULT, "not there") for name in gone]
+
+
+def missing_checkpoints(directory: Path, bad: Collection[str] = ()) -> list[FileReport]:
+    """Report on the newest checkpoint of each job that the journal knows to have been further."""
+    first, rank = _fallen_back(directory)
+    # a training beside us may have moved on
+    again = _fallen_back(directory)[0] if first else {}
+    found = []
+    for job, position in first.items():
+        if again.get(job) != position:
+            continue
+        files = [f for f in list_checkpoints(directory, job) if f.path.name not in bad]
+        usable = sorted((file.position for file in files), key=rank)
+        how = f"goes on from {usable[-1]}" if usable else "begins again"
+        name = checkpoint_path(directory, job, position).name
+        found.append(FileReport(name, CHECKPOINT, f"not there; {job} {how}"))
+    return found
+
+
+_Rank = Callable[[Position], tuple[int, int, int]]
+
+
+def _fallen_back(directory: Path) -> tuple[dict[JobName, Position], _Rank]:
+    """Return where jobs were, by the journal, that no file of theirs is as far any more."""
+    sources = read_sources(directory, WHOLE)
+    state = state_of(directory, sources) or RecoveryState()
+    order = {name: place for place, name in enumerate(state.run.get("stages") or DEFAULT_STAGES)}
+
+    def rank(at: Position) -> tuple[int, int, int]:
+        return order.get(at.stage, -1), at.epoch, at.step
+
+    fallen = {}
+    for job, position in reached(sources.journal).items():
+        files = [file.position for file in list_checkpoints(directory, job)]
+        if max([position, *files], key=rank) not in files and not is_complete(state, job):
+            fallen[job] = position
+    return fallen, rank
 
 
 def image_reports(directory: Path) -> list[FileReport]:

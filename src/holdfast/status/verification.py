@@ -7,7 +7,6 @@ from typing import Any
 from holdfast.rundir import (
     SKIMMED,
     FileReport,
-    jobs_with_lost_weights,
     read_sources,
     state_of,
     survey,
@@ -62,18 +61,15 @@ def verify(directory: Path, default_backbones: list[str] | None = None) -> Verif
     files = survey(directory)
     bad = {report.name for report in files if report.fault}
     found = read_sources(directory, SKIMMED)
-    state = state_of(directory, found)
     status = summarise(
         directory,
-        state,
+        state_of(directory, found),
         found.journal,
         default_backbones or [],
         is_good=lambda path: path.name not in bad,
     )
-    results = state.results if state else {}
-    lost = {*map(str, jobs_with_lost_weights(directory, results, found.journal))}
     complete = [job.job for job in status.jobs if job.state == COMPLETE]
-    remade = [job for job in complete if job in lost or f"{job}_best.pth" in bad]
+    remade = [job for job in complete if f"{job}_best.pth" in bad]
     return Verification(str(directory), files, status, remade)
 
 
@@ -85,10 +81,12 @@ def verification_lines(found: Verification) -> list[str]:
     lines = [line for report in found.damaged for line in _fault_lines(report)]
     good = f"{len(checked) - len(found.damaged)} of {len(checked)} files are good"
     if found.damaged:
-        lines += [f"✗ Only {good}; a start, or --repair, sets the others aside"]
+        lines += [f"✗ Only {good}; a start, or --repair, sets aside what is damaged"]
     else:
         lines += [f"✓ Verified: {good}"]
-    return lines + [f"  {job}: a start makes its weights again" for job in found.remade]
+    begun = {job.job for job in found.status.jobs if job.stage}
+    anew = {True: "makes its weights again", False: "trains it again from the beginning"}
+    return lines + [f"  {job}: a start {anew[job in begun]}" for job in found.remade]
 
 
 def _fault_lines(report: FileReport) -> list[str]:

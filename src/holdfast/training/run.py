@@ -18,6 +18,7 @@ from holdfast.rundir import (
     deaths,
     is_complete,
     list_all_checkpoints,
+    missing_checkpoints,
 )
 from holdfast.training.changes import CONTINUE, REFUSE, RESTART_AFFECTED, Change, find_changes
 from holdfast.training.interrupt import StopRequest
@@ -41,6 +42,8 @@ class Run:
         self.stop = stop
         self.ledger = Ledger(directory)
         repair(self.ledger, settings.on_notice)
+        for lost in missing_checkpoints(directory):
+            settings.on_notice(f"{lost.name}: {lost.fault}")
         self.store = CheckpointStore(directory, self.ledger.stages, self.ledger.run_id)
 
     def plan(
