@@ -126,7 +126,7 @@ def check_fresh_start(block: str, fixture: Fixture) -> None:
     with bash(block, sandbox) as shell:
         wait_until(lambda: happened(sandbox, "job_started") == ["CustomConvNeXt"], shell)
         assert shell.signal_training(signal.SIGTERM) == 143
-        assert "No previous training found: starting from the beginning" in shell.output
+        assert "Nothing to continue: starting from the beginning" in shell.output
 
 
 @checks("recovery-workflow-diagram")

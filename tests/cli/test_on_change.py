@@ -70,9 +70,9 @@ def add_class(data: Path) -> None:
 
 
 CHANGES = [
-    (add_image, "data.images was 30, now 31"),
-    (remove_image, "data.images was 30, now 29"),
-    (change_bytes, "data.digest was "),
+    (add_image, "the images have changed (30, now 31). Start it"),
+    (remove_image, "the images have changed (30, now 29). Start it"),
+    (change_bytes, "holds another run: the images have changed. Start it"),
     (add_class, "classes was ['one', 'two', 'zero'], now ['one', 'three', 'two', 'zero']"),
 ]
 
@@ -103,8 +103,8 @@ def test_restart_affected_gives_what_the_new_data_give(
     """Everything is trained anew: the bits are those of a fresh run on the changed data."""
     change(begun.data)
     told = begun.finish(*RESTART)
-    assert f"{DONE}: trained anew" in told
-    assert f"{IN_TRAINING}: trained anew" in told
+    assert f"{DONE}: trained anew, because " in told
+    assert f"{IN_TRAINING}: trained anew, because " in told
     calm = begun.elsewhere("calm")
     calm.finish()
     same_runs(calm.directory, begun.directory)
@@ -116,7 +116,7 @@ def test_continue_says_that_the_result_is_not_the_undisturbed_one(begun: Changin
     before = (begun.directory / f"{DONE}_best.pth").read_bytes()
     change_bytes(begun.data)
     told = begun.finish(*CONTINUE)
-    assert "data.digest was " in told
+    assert "holds another run: the images have changed; continuing" in told
     assert "will NOT be what an undisturbed run gives" in told
     assert says_digest(begun, IN_TRAINING)
     assert changed_in(begun, DONE) == []
@@ -134,7 +134,7 @@ def changed_in(run: ChangingRun, backbone: str) -> list[str]:
 
 def says_digest(run: ChangingRun, backbone: str) -> bool:
     """Tell whether a result says that it has seen other images than those it began with."""
-    return any(what.startswith("data.digest was ") for what in changed_in(run, backbone))
+    return any(what == "the images have changed" for what in changed_in(run, backbone))
 
 
 def test_continued_run_that_is_killed_again_still_says_so(begun: ChangingRun) -> None:
@@ -147,7 +147,7 @@ def test_continued_run_that_is_killed_again_still_says_so(begun: ChangingRun) ->
 
 @pytest.mark.parametrize(
     ("change", "options", "named"),
-    [(add_class, (), "classes was "), (None, ("--size", "full"), "config.size was ")],
+    [(add_class, (), "classes was "), (None, ("--size", "full"), "--size was ")],
 )
 def test_continue_is_refused_where_no_checkpoint_would_fit(
     change: Callable[[Path], None] | None, options: tuple[str, ...], named: str, begun: ChangingRun
@@ -183,8 +183,11 @@ def test_trained_anew_after_continue_is_clean_again(begun: ChangingRun) -> None:
 
 def test_changed_seed_is_refused_or_trains_everything_anew(begun: ChangingRun) -> None:
     """One option changes every job of the run."""
-    assert "config.seed was 42, now 1" in begun.refused("--seed", "1")
-    begun.finish("--seed", "1", *RESTART)
+    told = begun.refused("--seed", "1")
+    assert "--seed was 42, now 1. Start it as it was started (cd " in told
+    assert f" && holdfast train --data {begun.data} " in told
+    told = begun.finish("--seed", "1", *RESTART)
+    assert f"{DONE}: trained anew, because --seed was 42, now 1" in told
     calm = begun.elsewhere("calm")
     calm.finish("--seed", "1")
     same_runs(calm.directory, begun.directory)

@@ -120,7 +120,7 @@ def ends_or_refuses(run: ChangingRun, calm: Path) -> None:
         same_runs(calm, run.directory)
         return
     assert child.wait() == 3, child.output
-    assert "holds another run: data.digest was " in run.refused()
+    assert "holds another run: the images have changed" in run.refused()
 
 
 @pytest.mark.parametrize("then", [goes_on, goes_on_without_the_flag, goes_back])

@@ -164,7 +164,7 @@ def test_resuming_is_told_as_the_guide_shows_it(tmp_path: Path) -> None:
 def test_nothing_to_resume_is_one_line(tmp_path: Path) -> None:
     """An empty directory starts from the beginning, and is said to."""
     lines = resume_lines(read_status(tmp_path, BACKBONES))
-    assert lines == ["No previous training found: starting from the beginning"]
+    assert lines == ["Nothing to continue: starting from the beginning"]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_refusal_names_each_difference_and_the_ways_out(open_run: Callable[..., 
     with pytest.raises(RecoveryRefusedError) as refused:
         run.plan(RUN | {"seed": 1, "config": {"batch_size": 6}}, NAMES)
     told = str(refused.value)
-    for part in ("seed was 42, now 1", "config.batch_size was 5, now 6", "restart-affected"):
+    for part in ("seed was 42, now 1", "--batch-size was 5, now 6", "restart-affected"):
         assert part in told
     assert "--on-change continue" in told and "\n" not in told
     assert run.ledger.state == before
@@ -94,7 +94,7 @@ def test_more_epochs_extend_the_run(open_run: Callable[..., Run]) -> None:
         job.complete(accuracy=0.5)
     assert epochs == [4, 5]
     result = run.ledger.state.results[JobName("first")]
-    assert result["changed_in_training"] == ["stages.finetune was 3, now 5"]
+    assert result["changed_in_training"] == ["--epochs-finetune was 3, now 5"]
     assert [*run.pending(NAMES)] == ["second"]
 
 
@@ -117,7 +117,7 @@ def test_other_changes_of_the_stages_are_refused(
     """Fewer epochs, other stages, or more of a stage that lies behind cannot be continued."""
     run = open_run()
     begin(run)
-    with pytest.raises(RecoveryRefusedError, match="stages"):
+    with pytest.raises(RecoveryRefusedError, match="--epochs-"):
         run.plan(RUN | {"stages": stages}, NAMES)
 
 

@@ -1,5 +1,6 @@
 """How a run was last started, recorded so that a boot can do the same."""
 
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +16,11 @@ class Started:
     cwd: str
     directory: str
     """The checkpoint directory, absolute; another one means that the run was moved since."""
+
+    def __str__(self) -> str:
+        """Return the same as one line for a shell."""
+        line = f"cd {shlex.quote(self.cwd)} && {shlex.join(['holdfast', 'train', *self.command])}"
+        return " ".join(line.splitlines())
 
 
 def record_start(directory: Path, started: Started) -> None:

@@ -46,7 +46,7 @@ def render_text(status: Status) -> str:
 def resume_lines(status: Status) -> list[str]:
     """Say what a start would continue, as the guide shows it."""
     if not status.recovery_available:
-        return ["No previous training found: starting from the beginning"]
+        return ["Nothing to continue: starting from the beginning"]
     started = status.with_state(STARTED, folds=False) + status.with_state(STARTED, folds=True)
     lines = [
         "✓ Previous training detected!",

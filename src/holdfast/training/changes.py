@@ -1,5 +1,6 @@
 """What a start changes of the run it continues, and what each change touches."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,10 +31,11 @@ def find_changes(known: Mapping[str, Any], now: Mapping[str, Any]) -> list[Chang
         Change(text, reshapes=_shape(old) != _shape(new))
         for key in dict.fromkeys([*before, *after])
         for old, new in [({key: before.get(key)}, {key: after.get(key)})]
-        for text in differences(old, new)
+        for text in _texts(old, new)
     ]
     if "stages" in known and "stages" in now:
-        found += _stage_changes(known["stages"], now["stages"])
+        ours = "--epochs-" if "config" in known else "stages."
+        found += _stage_changes(known["stages"], now["stages"], ours)
     old, new = known.get("settings", {}), now.get("settings", {})
     for name in [name for name in new if name in old]:
         texts = differences(old[name], new[name], f"{name}.")
@@ -50,12 +52,34 @@ def _shape(part: Mapping[str, Any]) -> tuple[object, object]:
     )
 
 
-def _stage_changes(old: Mapping[str, int], new: Mapping[str, int]) -> list[Change]:
+def _texts(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Name what differs as its user knows it: by the option; images by what became of them."""
+    was, now = old.get("data"), new.get("data")
+    if isinstance(was, Mapping) and isinstance(now, Mapping) and "digest" in was:
+        return [] if was == now else [_image_text(was, now)]
+    return [_OPTION.sub(_as_option, text) for text in differences(old, new)]
+
+
+_OPTION = re.compile(r"^config\.(\w+) was ")
+
+
+def _as_option(found: re.Match[str]) -> str:
+    return f"--{found[1].replace('_', '-')} was "
+
+
+def _image_text(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    if old.get("digest") == new.get("digest"):
+        return "the images are the same, but are decoded otherwise now (another Pillow?)"
+    was, now = old.get("images"), new.get("images")
+    return "the images have changed" + (f" ({was}, now {now})" if was != now else "")
+
+
+def _stage_changes(old: Mapping[str, int], new: Mapping[str, int], prefix: str) -> list[Change]:
     same_stages = list(old) == list(new)
     return [
         Change(text, longer_stage=stage if same_stages and new[stage] > old[stage] else None)
         for stage in dict.fromkeys([*old, *new])
-        for text in differences({stage: old.get(stage)}, {stage: new.get(stage)}, "stages.")
+        for text in differences({stage: old.get(stage, 0)}, {stage: new.get(stage, 0)}, prefix)
     ]
 
 

@@ -18,6 +18,7 @@ from holdfast.rundir import (
     deaths,
     is_complete,
     list_all_checkpoints,
+    last_start,
     missing_checkpoints,
 )
 from holdfast.training.changes import CONTINUE, REFUSE, RESTART_AFFECTED, Change, find_changes
@@ -105,10 +106,10 @@ class Run:
         told = f"{self.directory} holds another run: {'; '.join(conflicts)}"
         if on_change == REFUSE:
             raise RecoveryRefusedError(
-                f"{told}. Start it as it was started, name another --checkpoint-dir, add "
-                "--on-change restart-affected (trains anew what that touches) or --on-change "
-                "continue (the result is then not that of an undisturbed run), or give it up with "
-                "`holdfast reset`"
+                f"{told}. Start it as it was started{self._last_start()}, name another "
+                "--checkpoint-dir, add --on-change restart-affected (trains anew what that "
+                "touches) or --on-change continue (the result is then not that of an undisturbed "
+                "run), or give it up with `holdfast reset`"
             )
         if on_change == CONTINUE:
             self._refuse_misfits(changes, told)
@@ -116,6 +117,10 @@ class Run:
                 f"{told}; continuing all the same: what is in training now will NOT be what an "
                 "undisturbed run gives, and its result says so"
             )
+
+    def _last_start(self) -> str:
+        started = last_start(self.directory)
+        return f" ({started})" if started else ""
 
     def _refuse_misfits(self, changes: list[Change], told: str) -> None:
         """Refuse to go on where no checkpoint fits, before the record says that it was done."""
@@ -142,10 +147,10 @@ class Run:
 
     def _restart(self, changes: list[Change]) -> None:
         """Forget the backbones that the changes touch; what they had is trained anew."""
-        touched = {change.backbone for change in changes}
         for name in self.ledger.state.backbones:
-            if touched & {None, name} and self._begun(name):
-                self.settings.on_notice(f"{name}: trained anew, its settings have changed")
+            why = [change.text for change in changes if change.backbone in (None, name)]
+            if why and self._begun(name):
+                self.settings.on_notice(f"{name}: trained anew, because {'; '.join(why)}")
                 self.ledger.reset(name)
 
     def _standing_marks(self) -> list[dict[str, Any]]:
