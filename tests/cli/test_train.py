@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from holdfast.status import describe, read_status
+
 TINY = """
 backbones = "CustomMobileOne,CustomResNetMish"
 size = "tiny"
@@ -108,9 +110,23 @@ def test_changed_image_is_refused(trained: Path, digits_folder: Path, tmp_path: 
     assert "the images have changed" in one_line(refused)
 
 
-def test_verify_recovery_trains_nothing_and_finds_damage(trained: Path) -> None:
+def test_verify_recovery_refuses_what_a_start_would(trained: Path, digits_folder: Path) -> None:
+    """With other settings, exit 3 and the difference; without any it only verifies."""
+    check = ("train", "--data", digits_folder, "--config", "tiny.toml", "--verify-recovery")
+    refused = holdfast(*check, "--seed", "7", cwd=trained)
+    bare = holdfast("train", "--verify-recovery", cwd=trained)
+
+    assert refused.returncode == 3
+    assert "--seed was 42, now 7" in one_line(refused)
+    assert "Resuming" not in refused.stdout
+    assert bare.returncode == 0, bare.stderr
+
+
+def test_verify_recovery_trains_nothing_and_finds_damage(
+    trained: Path, digits_folder: Path
+) -> None:
     """--verify-recovery names a damaged file and exits 3; with none it exits 0."""
-    check = ("train", "--config", "tiny.toml", "--verify-recovery")
+    check = ("train", "--data", digits_folder, "--config", "tiny.toml", "--verify-recovery")
     good = holdfast(*check, cwd=trained)
     victim = next((trained / "checkpoints").glob("*_finetune_epoch1.pth"))
     whole = victim.read_bytes()
@@ -206,6 +222,10 @@ def test_signal_saves_and_says_where(
     assert child.returncode == code, errors
     assert f"{number.name}: saving" in output
     assert "Stopped: CustomMobileOne, finetune epoch" in errors
+    directory = tmp_path / "checkpoints"
+    there = (directory / "recovery_status.txt").read_text()
+    position = there.split("CustomMobileOne ", 1)[1].splitlines()[0].strip()
+    assert position == describe(read_status(directory).jobs[0])
     assert "Traceback" not in errors
 
 

@@ -36,5 +36,14 @@ def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
 
 
 def verify_recovery_of(flags: Mapping[str, Any], file: Path | None) -> int:
-    """Do what ``holdfast verify`` does, in the directory that these settings name."""
-    return verify_run(Path(resolve(flags, file).checkpoint_dir))
+    """Do what ``holdfast verify`` does, in the directory that these settings name.
+
+    Raises:
+        RecoveryRefusedError: a start with the settings that are given would be refused.
+    """
+    config = resolve(flags, file)
+    if file or flags.keys() - {"checkpoint_dir"}:
+        from holdfast.pipeline import check_settings  # loads torch, which verifying need not
+
+        check_settings(config)
+    return verify_run(Path(config.checkpoint_dir))

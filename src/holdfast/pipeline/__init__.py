@@ -3,10 +3,11 @@
 from holdfast.pipeline.display import Display
 from holdfast.pipeline.job import run_job
 from holdfast.pipeline.one_backbone import train_backbone_with_metrics
-from holdfast.pipeline.series import run_series
+from holdfast.pipeline.series import check_settings, run_series
 
 __all__ = [
     "Display",
+    "check_settings",
     "run_job",
     "run_series",
     "train_backbone_with_metrics",

@@ -77,6 +77,20 @@ def run_series(
         return _train_pending(run, config, machine, material, display)
 
 
+def check_settings(config: RunConfig) -> None:
+    """Refuse what a start with these settings would refuse before it looks at the images.
+
+    Takes no lock and writes nothing.
+
+    Raises:
+        RecoveryRefusedError: the directory holds a run that this config would not continue.
+    """
+    settings = RunSettings(on_notice=lambda _: None)
+    run = Run(Path(config.checkpoint_dir), settings, StopRequest(), look=True)
+    machine = settle(config, run.ledger.state.run.get("machine", {}))
+    run.check(describe(config, machine), config.on_change)
+
+
 def describe_images(material: Material) -> dict[str, Any]:
     """Return what the images are, as the recovery state records it."""
     cache = material.cache

@@ -34,17 +34,20 @@ _log = logging.getLogger("holdfast")
 class Run:
     """The training side of a checkpoint directory; `holdfast.open` makes one.
 
-    It holds the directory's lock until `close`, or until the process ends.
+    It holds the directory's lock until `close`, or until the process ends; to ``look`` takes none.
     """
 
-    def __init__(self, directory: Path, settings: RunSettings, stop: StopRequest) -> None:
+    def __init__(
+        self, directory: Path, settings: RunSettings, stop: StopRequest, *, look: bool = False
+    ) -> None:
         self.directory = directory
         self.settings = settings
         self.stop = stop
         self.ledger = Ledger(directory)
-        repair(self.ledger, settings.on_notice)
-        for lost in missing_checkpoints(directory):
-            settings.on_notice(f"{lost.name}: {lost.fault}")
+        if not look:
+            repair(self.ledger, settings.on_notice)
+            for lost in missing_checkpoints(directory):
+                settings.on_notice(f"{lost.name}: {lost.fault}")
         self.store = CheckpointStore(directory, self.ledger.stages, self.ledger.run_id)
 
     def plan(
@@ -105,8 +108,9 @@ class Run:
             return
         told = f"{self.directory} holds another run: {'; '.join(conflicts)}"
         if on_change == REFUSE:
+            how = f" ({started})" if (started := last_start(self.directory)) else ""
             raise RecoveryRefusedError(
-                f"{told}. Start it as it was started{self._last_start()}, name another "
+                f"{told}. Start it as it was started{how}, name another "
                 "--checkpoint-dir, add --on-change restart-affected (trains anew what that "
                 "touches) or --on-change continue (the result is then not that of an undisturbed "
                 "run), or give it up with `holdfast reset`"
@@ -117,10 +121,6 @@ class Run:
                 f"{told}; continuing all the same: what is in training now will NOT be what an "
                 "undisturbed run gives, and its result says so"
             )
-
-    def _last_start(self) -> str:
-        started = last_start(self.directory)
-        return f" ({started})" if started else ""
 
     def _refuse_misfits(self, changes: list[Change], told: str) -> None:
         """Refuse to go on where no checkpoint fits, before the record says that it was done."""
