@@ -93,6 +93,24 @@ def test_package_loads_its_names_when_they_are_used() -> None:
         _ = holdfast.resume
 
 
+CTRL_C_AT_TORCH = """
+import runpy, sys
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, CtrlC())
+runpy.run_path("src/main.py", run_name="__main__")
+"""
+
+
+def test_ctrl_c_while_the_guides_door_loads_torch_is_one_line() -> None:
+    """The seconds of start-up are no exception: exit code 130, and no traceback."""
+    child = python(CTRL_C_AT_TORCH)
+    assert (child.returncode, child.stderr.count("\n")) == (130, 1), child.stderr
+    assert child.stderr.startswith("Stopped. ")
+
+
 FROM_SRC_ON_THE_PATH = """
 import sys
 sys.path.insert(0, 'src')
