@@ -99,6 +99,17 @@ def test_no_directory_is_a_usage_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_directory_without_a_run_is_said_to_have_none(tmp_path: Path) -> None:
+    """No list of backbones that somebody might take for a run; JSON keeps its keys."""
+    shown, read = (
+        status("--checkpoint-dir", tmp_path),
+        status("--json", "--checkpoint-dir", tmp_path),
+    )
+    line = f"{tmp_path}: no run is recorded here; `holdfast train` begins one\n"
+    assert (shown.returncode, shown.stdout) == (0, line)
+    assert not json.loads(read.stdout)["recovery_available"]
+
+
 def test_disk_that_does_not_answer_is_one_line(directory: Path) -> None:
     """A read that the disk refuses, or that nobody foresaw, ends with exit code 5, not a trace."""
     memory = Path("/proc/self/mem")

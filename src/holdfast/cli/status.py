@@ -7,6 +7,7 @@ from rich.console import Console
 
 from holdfast.config import BACKBONES
 from holdfast.errors import UsageError
+from holdfast.rundir import load_state
 from holdfast.status import read_status, render_text, results_table
 
 
@@ -19,9 +20,15 @@ def show_status(directory: Path, as_json: bool) -> None:
     if not directory.is_dir():
         raise UsageError(f"{directory}: no such directory; `holdfast train` makes it")
     status = read_status(directory, BACKBONES)
+    begun = status.recovery_available or load_state(directory) is not None
     console = Console(highlight=False)
     if as_json:
         console.out(json.dumps(status.to_json(), indent=2), highlight=False)
+        return
+    if not begun:
+        console.out(
+            f"{directory}: no run is recorded here; `holdfast train` begins one", highlight=False
+        )
         return
     console.out(render_text(status), highlight=False)
     if status.total_backbones and not status.remaining:
