@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import holdfast
+from holdfast.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 ROOMS = sorted(
@@ -58,6 +60,15 @@ def test_command_brings_no_torch(arguments: list[str], tmp_path: Path) -> None:
     imported = {line.rpartition("|")[2].strip() for line in child.stderr.splitlines()}
     assert "holdfast.cli.app" in imported
     assert [name for name in imported if name.partition(".")[0] == "torch"] == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["autostart", "--help"]], ids=" ".join)
+def test_help_cuts_no_description(arguments: list[str]) -> None:
+    """What each command does is said in its one line of 80 columns."""
+    help_ = CliRunner().invoke(app, arguments).output
+    assert "Commands:" in help_
+    assert "..." not in help_
+    assert max(map(len, help_.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("room", ROOMS)

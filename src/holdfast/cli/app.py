@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 
 autostart = typer.Typer(
-    help="Let systemd (Linux) continue the run after a reboot; elsewhere, say what to do.",
+    help="Let systemd (Linux) continue the run after a reboot.\n\nElsewhere, say what to do.",
     no_args_is_help=True,
     rich_markup_mode=None,
     epilog="Exit codes: 0 the run continues after a reboot (or, for disable, no longer does), "
@@ -106,9 +106,9 @@ def prove(
     steps: options.Steps = None,
     kills: options.Kills = None,
 ) -> None:
-    """Prove on a few steps that killed training ends with the same bits.
+    """Prove that killed training ends with the same bits.
 
-    Trains in temporary directories: twice undisturbed, then again, killed at random and at chosen
+    Trains a few steps in temporary directories: twice undisturbed, then again, killed at random and at chosen
     moments. What differs is named: the first step, the tensor, the likely cause. Exit code 0: the
     bits agree, 1: they do not. After `--` comes a loop of your own, with {dir} where it takes its
     checkpoint directory; each of its steps is saved.
@@ -130,7 +130,10 @@ def status(
     checkpoint_dir: Directory = _DEFAULT_DIRECTORY,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show how the run stands; works while it trains, and without torch."""
+    """Show how the run stands, also while it trains.
+
+    Needs no torch.
+    """
     from holdfast.cli.status import show_status
 
     show_status(checkpoint_dir, as_json)
@@ -146,10 +149,11 @@ def verify(
         typer.Option("--repair", help="Move damaged files aside and rebuild, as a start does."),
     ] = False,
 ) -> None:
-    """Read every file of a run, say which are damaged and what a start would continue.
+    """Read every file of a run, and say which are damaged.
 
-    Exit code 0 when all are good, 3 when damage is found (and not repaired). Without --repair
-    it changes nothing, works while training runs, and without torch.
+    It also says what a start would continue. Exit code 0 when all are good, 3 when one is
+    damaged (and not repaired) or gone. Without --repair it changes nothing, works while training
+    runs, and without torch.
     """
     from holdfast.cli.verify import verify_run
 
@@ -174,7 +178,7 @@ def reset(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Forget a run, or one backbone of it, and remove its checkpoints."""
+    """Forget a run or one backbone, and remove its checkpoints."""
     from holdfast.cli.reset import reset_run
 
     reset_run(checkpoint_dir, backbone, yes)
@@ -183,7 +187,10 @@ def reset(
 @autostart.command("enable")
 @reports_faults
 def enable_autostart(checkpoint_dir: Directory = _DEFAULT_DIRECTORY) -> None:
-    """Continue this run after each reboot, as `holdfast train` last started it."""
+    """Continue this run after each reboot.
+
+    It is started as `holdfast train` last started it.
+    """
     from holdfast.cli.autostart import enable
 
     raise typer.Exit(enable(checkpoint_dir))
@@ -192,7 +199,10 @@ def enable_autostart(checkpoint_dir: Directory = _DEFAULT_DIRECTORY) -> None:
 @autostart.command("disable")
 @reports_faults
 def disable_autostart(checkpoint_dir: Directory = _DEFAULT_DIRECTORY) -> None:
-    """Stop the training that systemd started, saving, and let it start no other."""
+    """Stop what systemd started, and let it start no other.
+
+    The training saves before it ends.
+    """
     from holdfast.cli.autostart import disable
 
     raise typer.Exit(disable(checkpoint_dir))
@@ -201,7 +211,10 @@ def disable_autostart(checkpoint_dir: Directory = _DEFAULT_DIRECTORY) -> None:
 @autostart.command("status")
 @reports_faults
 def show_autostart(checkpoint_dir: Directory = _DEFAULT_DIRECTORY) -> None:
-    """Show whether the run continues after a reboot, by which command, and whether it runs."""
+    """Show whether the run continues after a reboot.
+
+    And by which command, and whether systemd runs it now.
+    """
     from holdfast.cli.autostart import show
 
     raise typer.Exit(show(checkpoint_dir))
