@@ -66,8 +66,7 @@ def test_command_brings_no_torch(arguments: list[str], tmp_path: Path) -> None:
 def test_help_cuts_no_description(arguments: list[str]) -> None:
     """What each command does is said in its one line of 80 columns."""
     help_ = CliRunner().invoke(app, arguments).output
-    assert "Commands:" in help_
-    assert "..." not in help_
+    assert "..." not in help_.split("Commands:")[1]
     assert max(map(len, help_.splitlines())) <= 80
 
 

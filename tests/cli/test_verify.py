@@ -110,6 +110,24 @@ def test_lines_fit_a_terminal(directory: Path) -> None:
     assert max(map(len, shown.output.splitlines())) <= 80
 
 
+def test_terminal_breaks_lines_between_words(directory: Path) -> None:
+    """What a repair tells is long; a terminal of 80 columns shows every word whole."""
+    shutil.copy(directory / f"{BEGUN}_head_epoch4.pth", directory / NEWEST)
+    command = [sys.executable, "-m", "holdfast", "verify", "--repair"]
+    shown = subprocess.run(
+        [*command, "--checkpoint-dir", str(directory)],
+        env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "80", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    notice = shown.partition("✓")[0]
+
+    assert max(map(len, shown.splitlines())) <= 80
+    told = f"! {NEWEST}: holds {BEGUN}, head epoch 4, not what its name says; moved to damaged/"
+    assert notice.split() == told.split()
+
+
 def test_json_says_the_same(directory: Path) -> None:
     """A script gets every file, good or damaged and why, and what a start would do."""
     truncate(directory / NEWEST)

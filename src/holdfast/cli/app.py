@@ -108,10 +108,10 @@ def prove(
 ) -> None:
     """Prove that killed training ends with the same bits.
 
-    Trains a few steps in temporary directories: twice undisturbed, then again, killed at random and at chosen
-    moments. What differs is named: the first step, the tensor, the likely cause. Exit code 0: the
-    bits agree, 1: they do not. After `--` comes a loop of your own, with {dir} where it takes its
-    checkpoint directory; each of its steps is saved.
+    Trains a few steps in temporary directories: twice undisturbed, then again, killed at random
+    and at chosen moments. What differs is named: the first step, the tensor, the likely cause.
+    Exit code 0: the bits agree, 1: they do not. After `--` comes a loop of your own, with {dir}
+    where it takes its checkpoint directory; each of its steps is saved.
     """
     given = {k: v for k, v in locals().items() if k not in ("command", "config", "kills")}
     flags: dict[str, Any] = {key: value for key, value in given.items() if value is not None}

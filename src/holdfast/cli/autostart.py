@@ -1,16 +1,18 @@
 """``holdfast autostart``: a systemd user unit that continues the run after a reboot."""
 
+import functools
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
-import typer
-
+from holdfast.cli.faults import say
 from holdfast.cli.unit import by_hand, command_of, unit_path, unit_text
 from holdfast.errors import UsageError
 from holdfast.rundir import Started, last_start
 from holdfast.storage import make_directory, remove, write_atomically
+
+_say = functools.partial(say, stderr=False)
 
 LEFT_TO_DO = 1
 """Exit code: the run does not continue after a reboot yet."""
@@ -33,11 +35,11 @@ def enable(directory: Path) -> int:
     if enabled.returncode != 0:
         remove(path)
         raise UsageError(f"{path}: systemctl --user enable failed: {_reason(enabled)}")
-    typer.echo(f"✓ Enabled: {path}")
+    _say(f"✓ Enabled: {path}")
     if manager.returncode == 0:
-        typer.echo(f"  Start it now, not only at boot: systemctl --user start {path.name}")
+        _say(f"  Start it now, not only at boot: systemctl --user start {path.name}")
     else:
-        typer.echo(f"  No systemd of yours runs now to be told of it ({_reason(manager)})")
+        _say(f"  No systemd of yours runs now to be told of it ({_reason(manager)})")
     return _linger()
 
 
@@ -49,14 +51,14 @@ def disable(directory: Path) -> int:
     """
     path = unit_path(directory)
     if not path.exists():
-        typer.echo(f"Not enabled: there is no {path}")
+        _say(f"Not enabled: there is no {path}")
         return 0
     if _running(path.name) == "active":
         _check("stop", _systemctl("stop", path.name))
     _check("disable", _install("disable", path.name))
     remove(path)
     _systemctl("daemon-reload")
-    typer.echo(f"✓ Disabled: {path} is removed")
+    _say(f"✓ Disabled: {path} is removed")
     return 0
 
 
@@ -64,20 +66,20 @@ def show(directory: Path) -> int:
     """Print how autostart stands; return 0 if the run continues after a reboot."""
     path = unit_path(directory)
     if not path.exists():
-        typer.echo(f"Not enabled: there is no {path}")
+        _say(f"Not enabled: there is no {path}")
         return LEFT_TO_DO
     enabled = _install("is-enabled", path.name).stdout.strip() == "enabled"
     lingers = _lingers()
     unit = path.read_text(encoding="utf-8", errors="surrogateescape")
     started = last_start(directory)
-    typer.echo(f"Unit:     {path}")
-    typer.echo(f"Enabled:  {'yes' if enabled else f'no: systemctl --user enable {path.name}'}")
-    typer.echo(f"At boot:  {'yes' if lingers else f'no, after a login: {_ENABLE_LINGER}'}")
-    typer.echo(f"Now:      {_running(path.name)}")
-    typer.echo(f"Run:      {directory.resolve()}")
-    typer.echo(f"Command:  {command_of(unit)}")
+    _say(f"Unit:     {path}")
+    _say(f"Enabled:  {'yes' if enabled else f'no: systemctl --user enable {path.name}'}")
+    _say(f"At boot:  {'yes' if lingers else f'no, after a login: {_ENABLE_LINGER}'}")
+    _say(f"Now:      {_running(path.name)}")
+    _say(f"Run:      {directory.resolve()}")
+    _say(f"Command:  {command_of(unit)}")
     if started is not None and unit != unit_text(started):
-        typer.echo("Outdated: it was last started in another way; `enable` takes that over")
+        _say("Outdated: it was last started in another way; `enable` takes that over")
     return 0 if enabled and lingers else LEFT_TO_DO
 
 
@@ -100,10 +102,10 @@ def _linger() -> int:
     """Let the user's units start at boot, before a login."""
     done = _run(*_ENABLE_LINGER.split())
     if done.returncode == 0:
-        typer.echo("✓ Lingering: it starts at boot, without a login")
+        _say("✓ Lingering: it starts at boot, without a login")
         return 0
-    typer.echo(f"✗ It starts only after you log in: {_ENABLE_LINGER} failed ({_reason(done)})")
-    typer.echo(f"  Left to do, perhaps as root: {_ENABLE_LINGER} {os.getuid()}")
+    _say(f"✗ It starts only after you log in: {_ENABLE_LINGER} failed ({_reason(done)})")
+    _say(f"  Left to do, perhaps as root: {_ENABLE_LINGER} {os.getuid()}")
     return LEFT_TO_DO
 
 

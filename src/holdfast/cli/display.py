@@ -14,6 +14,7 @@ from holdfast.status import Status, results_table, resume_lines
 from holdfast.training import Progress
 
 _LISTED = 5  # unreadable images named one by one
+_COLUMNS = 80
 _PLAIN_INTERVAL = 30.0  # seconds between two lines inside an epoch, in a pipe
 
 
@@ -142,20 +143,10 @@ class PlainDisplay(TerminalDisplay):
         self._last = now
         epoch = f"{position.stage} epoch {position.epoch}/{progress.epochs}"
         inside = f" step {position.step}/{progress.steps}" if position.step else ""
-        figures = figures_of(progress)
-        self.say(
-            "  ".join(
-                filter(
-                    None,
-                    [
-                        f"{progress.job} {epoch}{inside}",
-                        figures,
-                        self.rate(progress),
-                        self.estimate.left,
-                    ],
-                )
-            )
-        )
+        line = f"{progress.job} {epoch}{inside}  {figures_of(progress)}"
+        for more in (self.estimate.left, self.rate(progress)):
+            line += f"  {more}" if more and len(line) + 2 + len(more) <= _COLUMNS else ""
+        self.say(line)
 
 
 class RichDisplay(TerminalDisplay):

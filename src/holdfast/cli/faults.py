@@ -42,8 +42,8 @@ def reports_faults(command: Callable[Given, Returned]) -> Callable[Given, Return
     return guarded
 
 
-def say(line: str) -> None:
+def say(line: str, *, stderr: bool = True) -> None:
     """Print one line; a terminal breaks it between words, a pipe gets it whole."""
     sys.stdout.flush()
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     console.print(line, soft_wrap=not console.is_terminal)

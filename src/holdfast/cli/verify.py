@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from rich.console import Console
+import typer
 
+from holdfast.cli.faults import say
 from holdfast.config import BACKBONES
 from holdfast.errors import EXIT_COMPLETE, RecoveryRefusedError, UsageError
 from holdfast.rundir import survey
@@ -21,17 +22,15 @@ def verify_run(directory: Path, *, as_json: bool = False, repair: bool = False) 
     """
     if not directory.is_dir():
         raise UsageError(f"{directory}: no such directory; `holdfast train` makes it")
-    console = Console(highlight=False, soft_wrap=True, markup=False)
     if repair:
-        told = Console(highlight=False, soft_wrap=True, markup=False, stderr=as_json)
         for line in _repair(directory):
-            told.print(f"! {line}")
+            say(f"! {line}", stderr=as_json)
     found = verify(directory, BACKBONES)
     if as_json:
-        console.out(json.dumps(found.to_json(), indent=2), highlight=False)
+        typer.echo(json.dumps(found.to_json(), indent=2))
     else:
         for line in [*verification_lines(found), *resume_lines(found.status)]:
-            console.print(line)
+            say(line, stderr=False)
     return RecoveryRefusedError.exit_code if found.damaged else EXIT_COMPLETE
 
 
