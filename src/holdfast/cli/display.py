@@ -78,11 +78,18 @@ class TerminalDisplay(Display):
         """Name the images that are left out."""
         if not bad:
             return
-        self.say(f"{len(bad)} of {total} images cannot be read and are left out:")
+        are = "is" if len(bad) == 1 else "are"
+        self.say(f"{len(bad)} of {total} images cannot be read and {are} left out:")
         for name, reason in bad[:_LISTED]:
             self.say(f"  {name}: {reason}")
         if len(bad) > _LISTED:
             self.say(f"  and {len(bad) - _LISTED} more (all in the index of the image cache)")
+
+    def images(self, train: int, val: int, test: int, classes: int) -> None:
+        """Say how the images are split."""
+        self.say(
+            f"{train} images to learn from, {val} to validate, {test} to test; {classes} classes"
+        )
 
     def series_begins(self, status: Status, work: dict[JobName, float]) -> None:
         """Say what there is to do, or to continue."""

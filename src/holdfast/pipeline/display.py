@@ -14,6 +14,9 @@ class Display:
     def bad_images(self, bad: tuple[tuple[str, str], ...], total: int) -> None:
         """These images, by name and reason, are left out."""
 
+    def images(self, train: int, val: int, test: int, classes: int) -> None:
+        """So many images are there to learn from, to validate on and to test on."""
+
     def series_begins(self, status: Status, work: dict[JobName, float]) -> None:
         """The series starts or continues; ``work`` weighs each job still to train."""
 

@@ -66,6 +66,8 @@ def run_series(
         check = lambda: stop.check("decoding images")  # noqa: E731
         material = prepare_material(config, source, display.decoding, check)
         display.bad_images(material.cache.bad, len(source.names))
+        train, val, test = map(len, material.split)
+        display.images(train, val, test, len(material.classes))
         run.plan(
             {**describe(config, machine), **describe_images(material)},
             config.backbones,
