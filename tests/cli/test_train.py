@@ -59,6 +59,7 @@ def test_finished_run_shows_a_table_that_fits_a_terminal(trained: Path) -> None:
 
     table = lines[next(i for i, line in enumerate(lines) if "Backbone" in line) :]
     assert "2 of 2 backbones complete" in "\n".join(lines)
+    assert "96 images to learn from, 12 to validate, 12 to test; 3 classes" in lines
     assert any("CustomMobileOne" in line and "±" in line for line in table)
     assert max(map(len, lines)) <= 80
 
@@ -184,6 +185,7 @@ BAD_STARTS = [
     (("--device", "cuda:99"), 2, "cuda"),
     (("--data", "nowhere"), 2, "nowhere"),
     (("--config", "nowhere.toml"), 2, "nowhere.toml"),
+    (("--checkpoint-dir", "/proc/none/run"), 5, "cannot be made there; choose another directory"),
 ]
 
 

@@ -237,6 +237,16 @@ def test_no_directory_is_a_usage_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_file_for_a_directory_is_a_usage_error(tmp_path: Path) -> None:
+    """That something is there, but no directory, is said; no start would make one there."""
+    (tmp_path / "file").touch()
+    shown = verify(tmp_path / "file")
+
+    assert shown.exit_code == 2
+    line = f"holdfast: {tmp_path / 'file'}: is a file; name the run's directory\n"
+    assert shown.stderr == line
+
+
 @pytest.fixture
 def held(directory: Path) -> Iterator[Path]:
     """The run while another process is its writer."""

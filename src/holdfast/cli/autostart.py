@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from holdfast.cli.faults import say
+from holdfast.cli.faults import check_directory, say
 from holdfast.cli.unit import by_hand, command_of, unit_path, unit_text
 from holdfast.errors import UsageError
 from holdfast.rundir import Started, last_start
@@ -84,8 +84,7 @@ def show(directory: Path) -> int:
 
 
 def _last_start(directory: Path) -> Started:
-    if not directory.is_dir():
-        raise UsageError(f"{directory}: no such directory; `holdfast train` makes it")
+    check_directory(directory)
     started = last_start(directory)
     if started is None or Path(started.directory) != directory.resolve():
         raise UsageError(

@@ -3,12 +3,13 @@
 import functools
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
 
-from holdfast.errors import HoldfastError, Interrupted, StorageError
+from holdfast.errors import HoldfastError, Interrupted, StorageError, UsageError
 
 Given = ParamSpec("Given")
 Returned = TypeVar("Returned")
@@ -40,6 +41,13 @@ def reports_faults(command: Callable[Given, Returned]) -> Callable[Given, Return
             raise typer.Exit(130) from None
 
     return guarded
+
+
+def check_directory(directory: Path, hint: str = "`holdfast train` makes it") -> None:
+    """Raise UsageError where ``directory`` is none; ``hint`` says what to do where nothing is."""
+    if not directory.is_dir():
+        there = "is a file; name the run's directory" if directory.exists() else ""
+        raise UsageError(f"{directory}: {there or f'no such directory; {hint}'}")
 
 
 def say(line: str, *, stderr: bool = True) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from holdfast.cli.faults import check_directory
 from holdfast.cli.unit import unit_path
 from holdfast.errors import UnknownBackboneError, UsageError
 from holdfast.rundir import load_state
@@ -17,8 +18,7 @@ def reset_run(directory: Path, backbone: str | None, yes: bool) -> None:
         UsageError: there is no run, or it has no such backbone.
         DirectoryInUseError: another process trains there.
     """
-    if not directory.is_dir():
-        raise UsageError(f"{directory}: no such directory, nothing to reset")
+    check_directory(directory, "nothing to reset")
     state = load_state(directory)
     if state is None:
         raise UsageError(f"{directory}: no run is recorded here, nothing to reset")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from holdfast.cli.faults import check_directory
 from holdfast.config import BACKBONES
-from holdfast.errors import UsageError
 from holdfast.rundir import load_state
 from holdfast.status import read_status, render_text, results_table
 
@@ -17,8 +17,7 @@ def show_status(directory: Path, as_json: bool) -> None:
     Raises:
         UsageError: there is no such directory.
     """
-    if not directory.is_dir():
-        raise UsageError(f"{directory}: no such directory; `holdfast train` makes it")
+    check_directory(directory)
     status = read_status(directory, BACKBONES)
     begun = status.recovery_available or load_state(directory) is not None
     console = Console(highlight=False)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import typer
 
-from holdfast.cli.faults import say
+from holdfast.cli.faults import check_directory, say
 from holdfast.config import BACKBONES
-from holdfast.errors import EXIT_COMPLETE, RecoveryRefusedError, UsageError
+from holdfast.errors import EXIT_COMPLETE, RecoveryRefusedError
 from holdfast.rundir import survey
 from holdfast.status import resume_lines, verification_lines, verify
 
@@ -20,8 +20,7 @@ def verify_run(directory: Path, *, as_json: bool = False, repair: bool = False) 
         DirectoryInUseError: ``repair`` while another process trains there.
         RecoveryRefusedError: a newer Holdfast wrote the recovery state.
     """
-    if not directory.is_dir():
-        raise UsageError(f"{directory}: no such directory; `holdfast train` makes it")
+    check_directory(directory)
     if repair:
         for line in _repair(directory):
             say(f"! {line}", stderr=as_json)

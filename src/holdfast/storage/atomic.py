@@ -80,7 +80,11 @@ def make_directory(path: Path) -> None:
     with storage_errors(path):
         missing = [p for p in (path, *path.parents) if not p.is_dir()]
         for directory in reversed(missing):
-            disk.make_directory(directory)
+            try:
+                disk.make_directory(directory)
+            except FileNotFoundError as error:  # its parent is there: /proc, and the like
+                reason = "cannot be made there; choose another directory"
+                raise StorageError(f"{path}: {reason}", error.errno) from error
             disk.sync_directory(directory.parent)
 
 
