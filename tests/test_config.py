@@ -121,27 +121,28 @@ def test_stages_without_epochs_are_left_out() -> None:
     assert list(resolve({}).stages) == ["head", "finetune"]
 
 
+FILE = "settings.toml"
 BAD = {  # what is written in the file: what is said of it
     "fold = 3": "fold: no such setting",
-    "[head]\nlearnin_rate = 1": "head.learnin_rate: no such setting",
+    "[head]\nlearnin_rate = 1": "head.learnin_rate: no such setting; did you mean learning_rate?",
     "[overrides.CustomMaxViT.fintune]\naugment = true": "overrides.CustomMaxViT.fintune: no such",
     "[overrides.CustomMaxViT.head]\nlr = 1": "overrides.CustomMaxViT.head.lr: no such setting",
     "[overrides.CustomMaxViT.head]\nlearning_rate = -1": (
-        "overrides.CustomMaxViT.head.learning_rate: Input should be greater than 0 (got -1)"
+        "overrides.CustomMaxViT.head.learning_rate: must be more than 0 (got -1)"
     ),
-    "batch_size = 'many'": "batch_size: Input should be a valid integer",
+    "batch_size = 'many'": "batch_size: must be a whole number (got 'many')",
     "batch_size = 'a\\nb'": "batch_size: ",
-    "batch_size = 1": "batch_size: Input should be greater than or equal to 2 (got 1)",
-    "keep_latest = 1": "keep_latest: Input should be greater than or equal to 2 (got 1)",
-    "seed = -1": "seed: Input should be greater than or equal to 0 (got -1)",
+    "batch_size = 1": "batch_size: must be at least 2 (got 1)",
+    "keep_latest = 1": "keep_latest: must be at least 2 (got 1)",
+    "seed = -1": "seed: must be at least 0 (got -1)",
     "folds = 1": "folds: one fold leaves nothing to train on; use 0, or 2 and more",
     "image_size = 100": "image_size: must be a multiple of 32, such as 96 (got 100)",
     "image_size = 1010": "image_size: must be a multiple of 32, such as 1024 (got 1010)",
-    "image_size = 16": "image_size: Input should be greater than or equal to 32 (got 16)",
+    "image_size = 16": "image_size: must be at least 32 (got 16)",
     "epochs_head = 0\nepochs_finetune = 0": "epochs_head and epochs_finetune are both 0",
     "preset = 'quick'": "preset: 'quick' is not one of demo, full",
     "preset = ['demo']": "preset: ['demo'] is not one of demo, full",
-    "device = 'xcpu'": "device: ",
+    "device = 'xcpu'": "device: use auto, cpu, cuda or cuda:N (got 'xcpu')",
     "device = 'cuda:x'": "device: ",
     "backbones = 5": "backbones: ",
     "backbones = []": "backbones: name at least one backbone, or all (got [])",
@@ -149,7 +150,7 @@ BAD = {  # what is written in the file: what is said of it
     "head = 3": "head: ",
     "overrides = 3": "overrides: ",
     "overrides.CustomMaxViT.head = 3": "overrides.CustomMaxViT.head: ",
-    "precision = 'float16'": "precision: Input should be 'auto', 'float32' or 'bfloat16'",
+    "precision = 'float16'": "precision: use 'auto', 'float32' or 'bfloat16'",
 }
 
 
@@ -158,9 +159,21 @@ def test_bad_setting_is_named_in_one_line(text: str, words: str, tmp_path: Path)
     """Each fault names its field and says what would do; its exit code is 2."""
     with pytest.raises(ConfigError) as caught:
         from_toml(text, tmp_path)
-    assert str(caught.value).startswith(words)
+    assert str(caught.value).removeprefix(f"{tmp_path / FILE}: ").startswith(words)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_file_is_named_where_the_bad_value_is_its_own(tmp_path: Path) -> None:
+    """Who gives a file and options learns which of the two to mend."""
+    (tmp_path / FILE).write_text("batch_size = 1\nseed = 3\n")
+    with pytest.raises(ConfigError) as in_file:
+        resolve({"seed": 4}, tmp_path / FILE)
+    with pytest.raises(ConfigError) as given:
+        resolve({"batch_size": 0}, tmp_path / FILE)
+
+    assert str(in_file.value) == f"{tmp_path / FILE}: batch_size: must be at least 2 (got 1)"
+    assert str(given.value) == "batch_size: must be at least 2 (got 0)"
 
 
 @pytest.mark.parametrize(

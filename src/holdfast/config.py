@@ -201,7 +201,8 @@ def resolve(given: Mapping[str, Any], file: Path | None = None) -> RunConfig:
         ConfigError: a setting is unknown or cannot be used; the message names it.
         UnknownBackboneError: a backbone is not one of ours.
     """
-    settings = {**(_read_toml(file) if file else {}), **given}
+    from_file = _read_toml(file) if file else {}
+    settings = {**from_file, **given}
     preset = settings.get("preset") or ("full" if settings.get("data") else "demo")
     if preset == "full" and not settings.get("data"):
         raise ConfigError("preset: full is for your own images; add --data DIR, or leave it out")
@@ -213,7 +214,9 @@ def resolve(given: Mapping[str, Any], file: Path | None = None) -> RunConfig:
     try:
         config = RunConfig.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError(_explain(error, file)) from None
+        key = error.errors()[0]["loc"][:1]
+        ours = file if key and key[0] in from_file and key[0] not in given else None
+        raise ConfigError(_explain(error, ours)) from None
     _check_names(config)
     _check_overrides(config, file)
     return config
@@ -253,13 +256,33 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: {error}") from None
 
 
+_WORDS = {
+    "string_pattern_mismatch": "use auto, cpu, cuda or cuda:N",
+    "literal_error": "use {expected}",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "must be a number"),
+}
+
+
 def _explain(error: ValidationError, file: Path | None, prefix: str = "") -> str:
-    """Return the first fault as one line that names the field."""
+    """Return the first fault as one line that names the file, if it is from one, and the field."""
     first = error.errors()[0]
     where = prefix + ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        message = f"no such setting{f' ({file})' if file else ''}"
+        message = f"no such setting{_near(str(first['loc'][-1]))}"
     else:
+        words = _WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
+        message = words.format(**first.get("ctx", {})) if first["type"] in _WORDS else words
         message = f"{message} (got {first['input']!r})" if where else message
-    return f"{where}: {message}" if where else message
+    return ": ".join(filter(None, [str(file or ""), where, message]))
+
+
+def _near(name: str) -> str:
+    """Return a question with the settings that ``name`` may be a slip of."""
+    known = {key for model in (RunConfig, StageConfig, AugmentConfig) for key in model.model_fields}
+    near = difflib.get_close_matches(name, sorted(known), n=2)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
