@@ -286,14 +286,18 @@ def test_reset_forgets_one_backbone_or_all(trained: Path) -> None:
 
 
 def test_reset_asks_first(trained: Path) -> None:
-    """Without --yes and without an answer nothing is removed."""
+    """It asks with what would go; without --yes and without an answer nothing is removed."""
     before = sorted((trained / "checkpoints").iterdir())
     command = [sys.executable, "-m", "holdfast", "reset"]
-    asked = subprocess.run(
-        command, cwd=trained, input="n\n", capture_output=True, text=True, check=False
+    asked, unheard = (
+        subprocess.run(command, cwd=trained, input=i, capture_output=True, text=True, check=False)
+        for i in ("n\n", "")
     )
 
-    assert "Nothing was changed" in asked.stdout
+    assert asked.stdout.startswith("Remove the whole run: 2 results, 2 folds, ")
+    assert " in checkpoints? [y/N]: Nothing was changed" in asked.stdout
+    assert unheard.returncode == 2
+    assert one_line(unheard) == "holdfast: no answer, nothing was changed; --yes does not ask"
     assert sorted((trained / "checkpoints").iterdir()) == before
 
 

@@ -11,6 +11,7 @@ import typer
 
 from holdfast.config import RunConfig, resolve
 from holdfast.errors import EXIT_COMPLETE, EXIT_JOB_FAILED, UsageError
+from holdfast.status import counted
 
 _WIDTH = 80
 _HEAD, _FINETUNE = 1, 2  # epochs: every kind of boundary is crossed
@@ -26,8 +27,9 @@ def prove_series(flags: Mapping[str, Any], file: Path | None, steps: int, kills:
     }
     config = config.model_copy(update=few)
     _say(
-        f"Proving {len(config.backbones)} backbones ({config.size}, {config.image_size} px, "
-        f"batches of {config.batch_size}), {steps} steps an epoch, epochs: {_epochs(config)}"
+        f"Proving {counted(len(config.backbones), 'backbone')} ({config.size}, "
+        f"{config.image_size} px, batches of {config.batch_size}), {steps} steps an "
+        f"epoch, epochs: {_epochs(config)}"
     )
     settings = config.model_dump_json()
     child = [sys.executable, "-m", "holdfast.cli.few_steps", settings, "{dir}", str(steps)]

@@ -8,7 +8,8 @@ import typer
 from holdfast.cli.faults import check_directory
 from holdfast.cli.unit import unit_path
 from holdfast.errors import UnknownBackboneError, UsageError
-from holdfast.rundir import load_state
+from holdfast.rundir import RecoveryState, list_all_checkpoints, list_results, load_state
+from holdfast.status import counted, human_bytes
 
 
 def reset_run(directory: Path, backbone: str | None, yes: bool) -> None:
@@ -26,7 +27,7 @@ def reset_run(directory: Path, backbone: str | None, yes: bool) -> None:
     if backbone is not None and backbone not in known:
         raise UnknownBackboneError(backbone, difflib.get_close_matches(backbone, known, n=3))
     what = backbone or "the whole run"
-    if not yes and not typer.confirm(f"Remove the checkpoints and results of {what}?"):
+    if not yes and not _confirmed(f"Remove {what}: {_content(directory, state, backbone)}?"):
         typer.echo("Nothing was changed.")
         return
 
@@ -41,3 +42,22 @@ def reset_run(directory: Path, backbone: str | None, yes: bool) -> None:
             "A reboot still starts it anew; `holdfast autostart disable --checkpoint-dir "
             f"{directory}` ends that"
         )
+
+
+def _confirmed(question: str) -> bool:
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        typer.echo()
+        raise UsageError("no answer, nothing was changed; --yes does not ask") from None
+
+
+def _content(directory: Path, state: RecoveryState, backbone: str | None) -> str:
+    """Say how much there is of a backbone, or of the run."""
+    mine = [job for job in state.results if backbone in (None, job.backbone)]
+    folds = sum(job.fold is not None for job in mine)
+    files = [(file.job, file.path) for file in list_all_checkpoints(directory)]
+    paths = [p for job, p in [*files, *list_results(directory)] if backbone in (None, job.backbone)]
+    size = human_bytes(sum(path.stat().st_size for path in paths))
+    results = counted(len(mine) - folds, "result")
+    return f"{results}, {counted(folds, 'fold')}, {size} in {directory}"

@@ -12,7 +12,7 @@ from holdfast.status.snapshot import (
     summarise,
 )
 from holdfast.status.table import results_table
-from holdfast.status.text import describe, human_bytes, render_text, resume_lines
+from holdfast.status.text import counted, describe, human_bytes, render_text, resume_lines
 from holdfast.status.verification import Verification, verification_lines, verify
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "STARTED",
     "Status",
     "Verification",
+    "counted",
     "describe",
     "human_bytes",
     "read_status",

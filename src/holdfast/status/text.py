@@ -51,11 +51,11 @@ def resume_lines(status: Status) -> list[str]:
     lines = [
         "✓ Previous training detected!",
         "✓ Loaded recovery state",
-        f"✓ Completed: {_backbones(status.completed)}",
+        f"✓ Completed: {counted(status.completed, 'backbone')}",
     ]
     lines += [f"✓ Resuming: {job.job} ({describe(job)})" for job in started]
     resuming = len(status.with_state(STARTED, folds=False))
-    lines += [f"✓ Remaining: {_backbones(status.remaining - resuming)}"]
+    lines += [f"✓ Remaining: {counted(status.remaining - resuming, 'backbone')}"]
     folds = [job for job in status.jobs if job.fold is not None]
     if folds:
         done = len(status.with_state(COMPLETE, folds=True))
@@ -82,8 +82,9 @@ def seconds(count: float) -> str:
     return f"{count / 60:.0f} min" if count < 6000 else f"{count / 3600:.1f} h"
 
 
-def _backbones(count: int) -> str:
-    return "1 backbone" if count == 1 else f"{count} backbones"
+def counted(count: int, noun: str) -> str:
+    """Return a number of things, such as 1 backbone or 2 backbones."""
+    return f"1 {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def describe(job: JobStatus) -> str:

@@ -17,8 +17,8 @@ from holdfast.rundir import (
     check_backbone_name,
     deaths,
     is_complete,
-    list_all_checkpoints,
     last_start,
+    list_all_checkpoints,
     missing_checkpoints,
 )
 from holdfast.training.changes import CONTINUE, REFUSE, RESTART_AFFECTED, Change, find_changes
