@@ -5,8 +5,9 @@ from holdfast.training.ingredients import Ingredients
 from holdfast.training.interrupt import StopRequest
 from holdfast.training.job import Job
 from holdfast.training.loop import measure, train
+from holdfast.training.opening import open_run
 from holdfast.training.randomness import steps_per_epoch, use_deterministic_kernels
-from holdfast.training.run import Run, open_run
+from holdfast.training.run import Run
 from holdfast.training.settings import Progress, RunSettings
 from holdfast.training.stage import Stage
 from holdfast.training.state import TrainState

@@ -93,7 +93,7 @@ class Job:
                 self._saver.finish()
         if isinstance(error, Interrupted):
             self.ledger.journal.append("job_interrupted", job=str(self.name), where=error.where)
-            self.ledger.publish(self.ledger.state)  # the status text tells of the stop's checkpoint
+            self.ledger.publish()  # the status text tells of the stop's checkpoint
         elif isinstance(error, Exception) and not isinstance(error, StorageError):
             self.ledger.failed(self.name, f"{type(error).__name__}: {error}")
 

@@ -1,0 +1,47 @@
+"""`holdfast.open`: a run for anybody's training loop."""
+
+import logging
+import signal
+from pathlib import Path
+
+from holdfast.training.interrupt import StopRequest
+from holdfast.training.randomness import use_deterministic_kernels
+from holdfast.training.run import Run
+from holdfast.training.settings import RunSettings
+
+_log = logging.getLogger("holdfast")
+
+
+def open_run(
+    directory: str | Path = "checkpoints",
+    *,
+    seed: int = 42,
+    keep_latest: int = 3,
+    overhead: float = 0.01,
+    save_interval: float | None = None,
+    deterministic: bool = True,
+) -> Run:
+    """Open a checkpoint directory for training, as its one writer.
+
+    Args:
+        directory: created where it does not exist.
+        seed: decides every permutation and random number of the run.
+        keep_latest: checkpoints to keep for each job; two good ones are kept at least.
+        overhead: the share of the training time that checkpoints may cost; as many are made.
+        save_interval: seconds between checkpoints inside an epoch, where not ``overhead`` is to
+            decide; the end of each epoch is saved as well.
+        deterministic: make torch choose kernels that give the same bits each time. Without
+            it a resumed run is as exact as the kernels happen to be.
+
+    Raises:
+        DirectoryInUseError: another process trains there.
+        StorageError: the directory cannot be written.
+    """
+    if deterministic:
+        use_deterministic_kernels()
+    settings = RunSettings(seed, keep_latest, overhead, save_interval)
+    return Run(Path(directory), settings, StopRequest(_announce_stop))
+
+
+def _announce_stop(number: int) -> None:
+    _log.warning("%s: saving, then stopping", signal.Signals(number).name)
