@@ -13,10 +13,11 @@ _FIRST_WEIGHTS = (
     "the job does not begin with the same state each time: call run.seed_for(name) before making "
     "the model, and draw its weights from torch's global generator"
 )
+_FEATURES = "; where the head stage learns on features, the frozen body that makes them may"
 _BY_ITSELF = {
     BEFORE: "something changes it between two steps, by randomness of its own or by a clock",
     BATCH: "the dataset or a transform draws randomness of its own, from elsewhere than python's, "
-    "numpy's and torch's global generators",
+    f"numpy's and torch's global generators{_FEATURES}",
     MEANS: "the batch and all weights before it were the same: the model or its loss draws from a "
     "generator of its own, or uses a nondeterministic operator",
     GRADIENTS: "the loss was the same: a nondeterministic operator in the backward pass, or "
@@ -34,7 +35,7 @@ _AFTER_A_KILL = {
     BEFORE: "the checkpoint does not hold it as it was: it is changed after job.step() has saved, "
     "or its load_state_dict does not take everything back",
     BATCH: "the dataset or a transform draws from a generator of its own, which no checkpoint "
-    "holds and which begins anew after a resume",
+    f"holds and which begins anew after a resume{_FEATURES}",
     MEANS: f"the batch and all weights before it were the same: {_UNTRACKED}",
     GRADIENTS: f"the loss was the same: {_UNTRACKED}",
     AFTER: f"the gradients were the same: {_UNTRACKED}",
