@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from holdfast.checkpoint import storages_of
 from holdfast.training.live_state import LiveState
 
 
@@ -75,6 +76,8 @@ def test_state_after_any_change_is_the_new_one(change: str) -> None:
         for name, value in now.items():
             same = torch.equal(kept[name], value) if torch.is_tensor(value) else kept[name] == value
             assert same, name
+        for known in live.settled.values():
+            assert known == storages_of(now)
 
 
 def test_state_of_an_unchanged_module_is_not_made_anew() -> None:

@@ -52,9 +52,9 @@ class Ledger:
     or the end of the process.
 
     An event is one line of the journal, durable when the call returns. State files and status
-    text follow at once where the jobs are few. Where they are many, they are written again when
-    a hundred times as long has gone by as the last time took, and by `close`: whoever reads
-    them reads the rest off the journal.
+    text follow at once where the jobs are few and more has happened than the end of an epoch.
+    Otherwise they are written again when a hundred times as long has gone by as the last time
+    took, and by `close`: whoever reads them reads the rest off the journal.
     """
 
     def __init__(self, directory: Path, default_backbones: list[str] | None = None) -> None:
@@ -190,7 +190,7 @@ class Ledger:
         while rows:
             self.journal.append("epoch", job=str(job), **rows[0])
             del rows[0]
-        self._written()
+        self._written(small=True)
 
     def remember(self, extra: dict[str, Any]) -> None:
         """Record the keys that a user has added to the guide's."""
@@ -231,12 +231,12 @@ class Ledger:
         now = time.monotonic()
         self._books.next_write = now + _PATIENCE * (now - began)
 
-    def _written(self) -> None:
+    def _written(self, *, small: bool = False) -> None:
         """Let the files follow the journal, if they need not wait."""
         state = self.state
         jobs = max(len(state.results), len(state.backbones) + sum(state.folds.values()))
         self._books.behind = True
-        if jobs <= _FEW_JOBS or time.monotonic() >= self._books.next_write:
+        if (jobs <= _FEW_JOBS and not small) or time.monotonic() >= self._books.next_write:
             self.publish()
 
     def _has(self, event: str) -> bool:

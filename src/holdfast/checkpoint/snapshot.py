@@ -10,7 +10,8 @@ its own objects nobody knows. No version counter is asked: fused optimizers leav
 
 import hashlib
 import threading
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from holdfast.checkpoint.archive import bytes_of
 from holdfast.checkpoint.plain import savable
 from holdfast.checkpoint.record import CheckpointRecord
 from holdfast.checkpoint.staging import PinnedCopies
+
+Settled = Mapping[int, Mapping[int, torch.UntypedStorage]]
 
 
 class Snapshot:
@@ -29,6 +32,7 @@ class Snapshot:
         still: keys (`key_of`) of storages that stay as they are until this is written.
         fenced: keys of storages that stay as they are until `fence`.
         pinned: where what lies on a cuda device is copied to.
+        settled: the storages of mappings that nobody ever changes, by the mapping's ``id``.
 
     Raises:
         UsageError: ``record`` holds what ``torch.load`` would not read back.
@@ -40,10 +44,11 @@ class Snapshot:
         still: Collection[int] = (),
         fenced: Collection[int] = (),
         pinned: PinnedCopies | None = None,
+        settled: Settled = MappingProxyType({}),
     ) -> None:
-        self.record: CheckpointRecord = savable(record)
+        self.record: CheckpointRecord = savable(record, settled)
         self._pinned = pinned
-        found = storages_of(self.record)
+        found = storages_of(self.record, settled)
         on_device = {key: s for key, s in found.items() if s.device.type != "cpu"}
         self._staged = pinned.copy(on_device, still, fenced) if pinned and on_device else {}
         changing = found.keys() - self._staged.keys() - set(still)
@@ -93,8 +98,13 @@ class _Piece:
             self._storage = None
 
 
-def storages_of(value: Any) -> dict[int, torch.UntypedStorage]:
-    """Return the storages of all tensors in nested containers, each once, by its key."""
+def storages_of(
+    value: Any, settled: Settled = MappingProxyType({})
+) -> dict[int, torch.UntypedStorage]:
+    """Return the storages of all tensors in nested containers, each once, by its key.
+
+    Those of mappings in ``settled`` are known.
+    """
     found: dict[int, torch.UntypedStorage] = {}
 
     def visit(item: Any) -> None:
@@ -102,6 +112,8 @@ def storages_of(value: Any) -> dict[int, torch.UntypedStorage]:
             if item.layout == torch.strided:  # any other is a copy already
                 storage = item.untyped_storage()
                 found[storage._cdata] = storage
+        elif id(item) in settled:
+            found.update(settled[id(item)])
         elif isinstance(item, dict):
             for part in item.values():
                 visit(part)

@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor, UntypedStorage, nn
+
+from holdfast.checkpoint import storages_of
 
 _MAKERS = ("state_dict", "_save_to_state_dict", "get_extra_state")
 
@@ -18,25 +21,37 @@ class LiveState:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
+        self.settled: dict[int, dict[int, UntypedStorage]] = {}
+        """The storages of the state dict by its ``id``, while it is kept; see `Snapshot`."""
         self._made: Mapping[str, Any] = {}
-        self._places: list[tuple[dict[str, Any], str, Any, int]] = []
-        self._sizes: list[tuple[dict[Any, Any], int]] = []
+        self._slots: list[dict[Any, Any]] = []
+        self._full: list[dict[Any, Any]] = []
+        self._things: list[Any] = []  # kept, so that no other thing gets the id of one
+        self._tensors: list[Tensor] = []
+        self._seen: list[list[int]] = []
 
     def get(self) -> Mapping[str, Any]:
-        """Return the state dict; whoever keeps it copies the dict."""
-        if not self._places or not self._holds():
+        """Return the state dict, which nobody may change."""
+        if not self.settled or self._seen != self._look():
             self._made = self.module.state_dict()
-            plain = all(_is_plain(module) for module in self.module.modules())
-            self._places = list(_places(self.module)) if plain else []
-            self._sizes = list(_sizes(self.module))
+            plain = all(map(_is_plain, self.module.modules()))
+            plain = plain and all(map(_is_tensor, self._made.values()))
+            self.settled = {id(self._made): storages_of(self._made)} if plain else {}
+            self._slots = list(_slots(self.module)) if plain else []
+            self._full = [slots for slots in self._slots if slots]
+            self._things = [thing for slots in self._slots for thing in slots.values()]
+            self._tensors = [thing for thing in self._things if isinstance(thing, Tensor)]
+            self._seen = self._look()
         return self._made
 
-    def _holds(self) -> bool:
-        same_number = all(len(things) == count for things, count in self._sizes)
-        return same_number and all(
-            things.get(name) is thing and _address(thing) == at
-            for things, name, thing, at in self._places
-        )
+    def _look(self) -> list[list[int]]:
+        """Return what is another number as soon as a state dict would be another."""
+        return [
+            [*map(len, self._slots)],
+            [id(key) for slots in self._full for key in slots],
+            [id(thing) for slots in self._full for thing in slots.values()],
+            [tensor.data_ptr() for tensor in self._tensors],
+        ]
 
 
 def _is_plain(module: nn.Module) -> bool:
@@ -45,19 +60,12 @@ def _is_plain(module: nn.Module) -> bool:
     return not own and not module._state_dict_hooks and not module._state_dict_pre_hooks
 
 
-def _places(root: nn.Module) -> Iterator[tuple[dict[str, Any], str, Any, int]]:
-    for module in root.modules():
-        for things in (module._parameters, module._buffers, module._modules):
-            for name, thing in things.items():
-                yield things, name, thing, _address(thing)
+def _is_tensor(value: Any) -> bool:
+    return type(value) is Tensor and value.layout == torch.strided
 
 
-def _sizes(root: nn.Module) -> Iterator[tuple[dict[Any, Any], int]]:
+def _slots(root: nn.Module) -> Iterator[dict[Any, Any]]:
+    """Yield the dicts that a module and those inside it are made of."""
     for module in root.modules():
         hooks = (module._state_dict_hooks, module._state_dict_pre_hooks)
-        for things in (module._parameters, module._buffers, module._modules, *hooks):
-            yield things, len(things)
-
-
-def _address(thing: Any) -> int:
-    return thing.data_ptr() if isinstance(thing, Tensor) else 0
+        yield from (module._parameters, module._buffers, module._modules, *hooks)

@@ -155,7 +155,11 @@ class Saver:
             record = self._state.record(self._name, self._device)
             record["saving"] = self._said()
             snapshot = Snapshot(
-                self._store.named(record), self._still[0], self._state.fenced(), self._pinned
+                self._store.named(record),
+                self._still[0],
+                self._state.fenced(),
+                self._pinned,
+                self._state.settled(),
             )
         self.pace.begun()
         self._unfenced = snapshot

@@ -35,6 +35,12 @@ class Best:
     metric: float
     epoch: int
     model: Mapping[str, Any]
+    """Nobody changes it."""
+    storages: dict[int, torch.UntypedStorage] = field(init=False)
+    """Those of ``model``."""
+
+    def __post_init__(self) -> None:
+        self.storages = storages_of(self.model)
 
 
 @dataclass
@@ -130,6 +136,13 @@ class TrainState:
         if key_of(tensor) in self.still:
             return tensor.detach()
         return tensor.detach().to("cpu", copy=True)
+
+    def settled(self) -> dict[int, dict[int, torch.UntypedStorage]]:
+        """Return the storages of the mappings in the newest `record` that nobody changes."""
+        known = {id(self.best.model): self.best.storages} if self.best else {}
+        for live in self._live.values():
+            known |= live.settled
+        return known
 
     def fenced(self) -> set[int]:
         """Return the keys of the storages that change in an optimizer's step and only there."""
