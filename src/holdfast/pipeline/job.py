@@ -7,7 +7,7 @@ from torch import nn
 
 from holdfast.backbones import Backbone, create_backbone
 from holdfast.config import RunConfig
-from holdfast.data import Augment, ImageSet
+from holdfast.data import Augment, ImageSet, on_device
 from holdfast.pipeline.machine import Machine
 from holdfast.pipeline.material import Sets
 from holdfast.rundir import JobName, Position, Result
@@ -55,10 +55,11 @@ def train_and_measure(
 ) -> Result:
     """Train ``model`` in ``job``, measure it on the test set, record the result."""
     ours = isinstance(sets.train, ImageSet)  # others' images go to their model as they are
+    images = [on_device(part, machine.device) for part in (sets.train, sets.val, sets.test)]
     with_ = Ingredients(
         model=model,
-        train=sets.train,
-        val=sets.val,
+        train=images[0],
+        val=images[1],
         augment=_augment(config, machine).train() if ours else nn.Identity(),
         normalise=_augment(config, machine).eval() if ours else nn.Identity(),
         enter_stage=lambda stage: _enter_stage(model, stage),
@@ -67,7 +68,7 @@ def train_and_measure(
         fixed_images=ours,
     )
     train(job, config, with_)
-    return job.complete(**measure(job, config, with_, sets.test, classes))
+    return job.complete(**measure(job, config, with_, images[2], classes))
 
 
 def _augment(config: RunConfig, machine: Machine) -> Augment:

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.backbones import Backbone
+from holdfast.data import has_room
 from holdfast.training.evaluate import run_through
 from holdfast.training.ingredients import Ingredients
-
-_SHARE = 4  # of the device's free memory, features take one part in so many
 
 
 def on_features(with_: Ingredients, batch_size: int, check_stop: Callable[[], None]) -> Ingredients:
@@ -33,7 +32,7 @@ def on_features(with_: Ingredients, batch_size: int, check_stop: Callable[[], No
 
     def features_of(dataset: Any) -> "FeatureSet":
         size = len(dataset) * model.num_features * torch.float32.itemsize
-        home = with_.device if _has_room(with_.device, size) else torch.device("cpu")
+        home = with_.device if has_room(with_.device, size) else torch.device("cpu")
         return FeatureSet(dataset, body, batch_size, with_.device, home, check_stop)
 
     train, val = features_of(with_.train), features_of(with_.val)
@@ -104,7 +103,3 @@ def _is_composed(model: Backbone) -> bool:
     """Whether the model is no more than the head on pooled features."""
     kind = type(model)
     return (kind.forward, kind.forward_head) == (Backbone.forward, Backbone.forward_head)
-
-
-def _has_room(device: torch.device, size: int) -> bool:
-    return device.type != "cuda" or size * _SHARE <= torch.cuda.mem_get_info(device)[0]
