@@ -6,7 +6,7 @@ Three sizes: *demo* is the built-in demonstration, with epochs of half a second;
 (or the digits as files) at 96 px; *full* 100 steps of 4 images at 224 px in an epoch.
 
 Each figure is of a process of its own; a pair is one with and one without, in turn, from the same
-directory of decoded images. "With" is what `holdfast train` does: each epoch's end is saved, and the
+directory of decoded images. "With" is what `holdfast train` does: each epoch's end is saved, the
 interval inside epochs tunes itself by `--overhead`. "Without" is the same
 code with a saver that writes nothing: no checkpoint, no digest of what is frozen; journal and
 result are written all the same, for those are the training's own.
@@ -82,10 +82,9 @@ def settings_of(size: str, options: argparse.Namespace, work: Path) -> dict[str,
     if size == "full":
         epochs = {"epochs_head": 0, "epochs_finetune": 2}
         return {**common, **epochs, "size": "full", "image_size": 224, "batch_size": 4}
-    epochs = {"epochs_head": 2, "epochs_finetune": 1 if options.quick else 10}
     if size == "demo":
-        return {**common, **epochs}
-    folder = str(find_folder(options.data, work))
+        return {**common, "epochs_head": 2, "epochs_finetune": 1 if options.quick else 10}
+    folder, epochs = str(find_folder(options.data, work)), {"epochs_head": 10, "epochs_finetune": 6}
     return {**common, **epochs, "data": folder, "size": "tiny", "image_size": 96, "batch_size": 32}
 
 

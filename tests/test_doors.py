@@ -24,6 +24,7 @@ WITHOUT_TORCH = [
     "import holdfast.rundir",
     "import holdfast.status",
     "import holdfast.cli.supervise",
+    "import holdfast.cli.train",
     "import holdfast.cli.autostart",
     "from config.settings import BACKBONES",
 ]

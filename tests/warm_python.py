@@ -19,7 +19,8 @@ from typing import Protocol, Self
 
 _SERVER = """
 import json, os, sys, traceback
-import torch, torch._dynamo, holdfast.cli.train, holdfast.pipeline  # optimizers load dynamo
+import torch, torch._dynamo, sklearn.metrics, sklearn.datasets  # optimizers load dynamo
+import holdfast.cli.display, holdfast.cli.train, holdfast.pipeline
 
 def run(code, cwd, output, argv):
     os.chdir(cwd)

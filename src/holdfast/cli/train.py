@@ -7,18 +7,21 @@ from typing import Any
 
 from rich.console import Console
 
-from holdfast.cli.display import PlainDisplay, RichDisplay, TerminalDisplay
 from holdfast.cli.options import as_arguments
 from holdfast.cli.verify import verify_run
 from holdfast.config import resolve
-from holdfast.rundir import Started
+from holdfast.rundir import Started, verify_ahead
 
 
 def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
     """Train what is not complete yet; return the exit code."""
     config = resolve(flags, file)
+    directory = Path(config.checkpoint_dir).resolve()
+    verify_ahead(directory)
 
-    from holdfast.pipeline import run_series  # torch is loaded only for settings that hold
+    # torch is loaded only for settings that hold
+    from holdfast.cli.display import PlainDisplay, RichDisplay, TerminalDisplay
+    from holdfast.pipeline import run_series
     from holdfast.training import StopRequest
 
     console = Console(highlight=False, soft_wrap=not Console().is_terminal)
@@ -29,7 +32,6 @@ def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
         name = signal.Signals(number).name
         display.say(f"{name}: saving (once more stops at once)")
 
-    directory = Path(config.checkpoint_dir).resolve()
     started = Started(as_arguments(flags, file), str(Path.cwd()), str(directory))
     with display:
         return run_series(config, display, StopRequest(announce), started)

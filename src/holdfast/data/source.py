@@ -9,7 +9,6 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.datasets import load_digits
 
 TRAIN, VAL, TEST = 0, 1, 2
 """The values of a source's ``split``."""
@@ -49,6 +48,8 @@ class DigitsSource:
     """The 1,797 handwritten digits that come with scikit-learn: 10 classes, 8x8 grey as RGB."""
 
     def __init__(self) -> None:
+        from sklearn.datasets import load_digits  # slow to import, and for this source alone
+
         digits = load_digits()
         self._pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)
         self.labels: NDArray[np.int64] = digits.target.astype(np.int64)

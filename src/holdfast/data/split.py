@@ -5,7 +5,6 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold
 
 from holdfast.data.source import TEST, TRAIN, VAL
 from holdfast.errors import DataError
@@ -75,6 +74,8 @@ def fold_indices(
                 f"class {_name(classes, label)} has {count} images to train and validate on, "
                 f"too few for {folds} folds: add images, or use a smaller --folds"
             )
+    from sklearn.model_selection import StratifiedKFold  # slow to import, and not every run folds
+
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32)
     return [(pool[train], pool[val]) for train, val in splitter.split(pool, labels[pool])]
 

@@ -47,7 +47,7 @@ from holdfast.rundir.survey import (
     state_reports,
     survey,
 )
-from holdfast.rundir.verify import damage, fault, looks_whole
+from holdfast.rundir.verify import damage, fault, looks_whole, verify_ahead
 
 __all__ = [
     "Books",
@@ -111,4 +111,5 @@ __all__ = [
     "state_of",
     "state_reports",
     "survey",
+    "verify_ahead",
 ]

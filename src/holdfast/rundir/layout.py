@@ -126,6 +126,11 @@ def list_all_checkpoints(directory: Path) -> list[CheckpointFile]:
     return [file for file in parsed if file is not None]
 
 
+def list_pth(directory: Path) -> list[Path]:
+    """Return every file named as a checkpoint or a result, sorted."""
+    return [p for p in sorted(directory.glob("*.pth")) if parse_checkpoint(p) or parse_result(p)]
+
+
 def is_backbone_name(name: str) -> bool:
     """Tell whether the checkpoints of a backbone of this name can be told apart by their names."""
     return bool(_BACKBONE.fullmatch(name)) and not _RESERVED.search(name)

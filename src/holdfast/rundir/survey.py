@@ -21,7 +21,7 @@ from holdfast.rundir.layout import (
     best_path,
     checkpoint_path,
     list_checkpoints,
-    parse_checkpoint,
+    list_pth,
     parse_result,
 )
 from holdfast.rundir.reached import reached
@@ -85,7 +85,7 @@ def state_reports(directory: Path, found: Sources) -> list[FileReport]:
 
 def pth_reports(directory: Path, run_id: str) -> list[FileReport]:
     """Report on every checkpoint and result of the run."""
-    paths = [p for p in sorted(directory.glob("*.pth")) if parse_checkpoint(p) or parse_result(p)]
+    paths = list_pth(directory)
     with ThreadPoolExecutor(_READERS) as pool:
         faults = list(pool.map(lambda path: fault(path, run_id), paths))
     return [

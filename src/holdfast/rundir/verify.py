@@ -4,22 +4,19 @@ import errno
 import struct
 import zipfile
 import zlib
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
 
 from holdfast.errors import StorageError
-from holdfast.rundir.layout import parse_checkpoint, parse_result
+from holdfast.rundir.ahead import Ahead
+from holdfast.rundir.layout import list_pth, parse_checkpoint, parse_result
 from holdfast.rundir.peek import peek
 from holdfast.rundir.record import mismatch
-from holdfast.rundir.zip_table import strange_header
+from holdfast.rundir.sums import wrong_sum
+from holdfast.rundir.zip_table import StrangeHeaderError, data_starts
 from holdfast.storage import is_no_file
 
 GONE = "the file is gone"
 _LONGEST = 80
-_THREADS, _PIECE = 4, 1 << 20
-_WORTH_THREADS = 16 << 20
 _ANOTHER_TIME = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError),
@@ -31,16 +28,31 @@ def damage(path: Path) -> str | None:
     """Say what is wrong with the bytes of a ``.pth``, or None when every record's CRC agrees.
 
     A file of torch is a zip; torch stores a CRC-32 for each record and never checks it on load
-    (pytorch issue 126952). No torch is needed to check it.
+    (pytorch issue 126952). No torch is needed to check it. What `verify_ahead` has just found
+    good, and nobody has changed since, is not read again.
 
     Raises:
         StorageError: the file may be good, but this process may not open it.
     """
+    return _ahead.damage(path)
+
+
+def verify_ahead(directory: Path) -> None:
+    """Begin to verify the files of a run in a thread, the newest first; `damage` will know.
+
+    For a start, which has torch to import meanwhile. It takes no lock and only reads.
+    """
+    _ahead.begin(list_pth(directory))
+
+
+def _damage(path: Path) -> str | None:
     if is_no_file(path):
         return "is no file"
     try:
         with zipfile.ZipFile(path) as archive:
-            bad = strange_header(archive) or _wrong_sum(archive)
+            bad = wrong_sum(archive, data_starts(archive))
+    except StrangeHeaderError as error:
+        bad = str(error)
     except FileNotFoundError:
         return GONE
     except _UNREADABLE:
@@ -52,29 +64,6 @@ def damage(path: Path) -> str | None:
             ) from error
         return f"cannot be read: {error.strerror}"
     return None if bad is None else f"record {printable(bad)} is not what was written"
-
-
-def _wrong_sum(archive: zipfile.ZipFile) -> str | None:
-    """Name a record that is not what was written, as `ZipFile.testzip` does with one thread."""
-    records = archive.infolist()
-    if sum(record.file_size for record in records) < _WORTH_THREADS:
-        return archive.testzip()
-    try:
-        with ExitStack() as files, ThreadPoolExecutor(_THREADS) as pool:
-            opened = [files.enter_context(archive.open(record)) for record in records]
-            good = list(pool.map(_agrees, opened))
-    except (zipfile.BadZipFile, RuntimeError):  # a header is bad, or there is no thread to be had
-        return archive.testzip()
-    return next((r.filename for r, agrees in zip(records, good, strict=True) if not agrees), None)
-
-
-def _agrees(file: IO[bytes]) -> bool:
-    try:
-        while file.read(_PIECE):
-            pass
-    except zipfile.BadZipFile:
-        return False
-    return True
 
 
 def printable(text: str) -> str:
@@ -118,3 +107,6 @@ def fault(path: Path, run_id: str = "") -> str | None:
     if file is not None:
         return mismatch(record, file.job, file.position, run_id)
     return "its name is not a checkpoint's"
+
+
+_ahead = Ahead(_damage)

@@ -11,40 +11,57 @@ from typing import IO
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 _FOLDER = 0x10  # the bit that DOS sets for one
-_LOCAL = struct.Struct("<4sHHH")  # magic, version, flags, method, ...
+_LOCAL = struct.Struct("<4s2xHH16xHH")  # magic, ..., flags, method, ..., lengths of name and extra
+_UTF8, _ENCRYPTED = 0x0800, 0x0041
 _ENTRY = struct.Struct("<4s24xHHHH10x")  # magic, ..., lengths of name, extra and comment, disk, ...
 _END = struct.Struct("<4sHHHHLLH")
 _END64 = struct.Struct("<4sQ4xLLQQQQ")
 _LOCATOR = struct.Struct("<4sLQL")
 
 
-def strange_header(archive: ZipFile) -> str | None:
-    """Name a record whose header is not as torch writes it, or the table that lists them all."""
+class StrangeHeaderError(Exception):
+    """A record's header, or the table of them all, is not as torch writes it; says which."""
+
+
+def data_starts(archive: ZipFile) -> list[int]:
+    """Return where the data of each record begins, in the order of the table.
+
+    Raises:
+        StrangeHeaderError: two readers could take something for two things.
+    """
     records = archive.infolist()
     assert archive.fp is not None
     if not records or records[0].header_offset != 0 or not _is_closed(archive, archive.fp):
-        return "table"
+        raise StrangeHeaderError("table")
     folder = records[0].filename.partition("/")[0]
     seen: set[str] = set()
+    starts = []
     for record in records:
         name = record.filename.lower()  # as torch's reader compares
+        start = _data_start(record, archive.fp)
         inside = name not in seen and record.filename.startswith(f"{folder}/")
-        if not (inside and _is_plain(record) and _agrees(record, archive.fp)):
-            return record.filename
+        if not (inside and _is_plain(record) and start):
+            raise StrangeHeaderError(record.filename)
         seen.add(name)
-    return None
+        starts.append(start)
+    return starts
 
 
 def _is_plain(record: ZipInfo) -> bool:
     stored = record.compress_type == ZIP_STORED and record.compress_size == record.file_size
-    return stored and not record.external_attr & _FOLDER
+    return stored and not record.external_attr & _FOLDER and not record.flag_bits & _ENCRYPTED
 
 
-def _agrees(record: ZipInfo, file: IO[bytes]) -> bool:
-    """Compare a record's own header with what the table says of it."""
+def _data_start(record: ZipInfo, file: IO[bytes]) -> int | None:
+    """Return where a record's data begins, if its own header says what the table says of it."""
     file.seek(record.header_offset)
-    _, _, flags, method = _LOCAL.unpack(file.read(_LOCAL.size))
-    return bool((flags, method) == (record.flag_bits, record.compress_type))
+    magic, flags, method, length, extra = _LOCAL.unpack(file.read(_LOCAL.size))
+    name = file.read(length).decode("utf-8" if flags & _UTF8 else "cp437")
+    said = (magic, flags, method, name)
+    if said != (b"PK\3\4", record.flag_bits, record.compress_type, record.orig_filename):
+        return None
+    start: int = record.header_offset + _LOCAL.size + length + extra
+    return start
 
 
 def _is_closed(archive: ZipFile, file: IO[bytes]) -> bool:

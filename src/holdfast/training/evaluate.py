@@ -1,4 +1,7 @@
-"""Measuring a model on images it has not learned from."""
+"""Measuring a model on images it has not learned from.
+
+scikit-learn takes most of a second to import; nobody waits for it before the first step.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,11 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import (
-    confusion_matrix,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -91,6 +89,8 @@ def result_metrics(predictions: Predictions, classes: Sequence[str]) -> dict[str
     Precision, recall and F1 are macro means; ROC AUC is one-vs-rest, and None where the split
     lacks a class; the confusion matrix has a row for each true class.
     """
+    from sklearn.metrics import confusion_matrix
+
     labels = list(range(len(classes)))
     matrix = confusion_matrix(predictions.labels, predictions.predicted, labels=labels)
     return {
@@ -102,6 +102,8 @@ def result_metrics(predictions: Predictions, classes: Sequence[str]) -> dict[str
 
 
 def _scores(predictions: Predictions) -> dict[str, float]:
+    from sklearn.metrics import precision_recall_fscore_support
+
     precision, recall, f1, _ = precision_recall_fscore_support(
         predictions.labels, predictions.predicted, average="macro", zero_division=0.0
     )
@@ -115,6 +117,8 @@ def _scores(predictions: Predictions) -> dict[str, float]:
 
 
 def _roc_auc(predictions: Predictions, labels: list[int]) -> float | None:
+    from sklearn.metrics import roc_auc_score
+
     if len(np.unique(predictions.labels)) < len(labels):
         return None
     if len(labels) == 2:
