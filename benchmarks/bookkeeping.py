@@ -23,7 +23,8 @@ import holdfast
 from holdfast.checkpoint import CheckpointStore, Ledger
 from holdfast.checkpoint.record import make_record
 from holdfast.rundir import Journal, Position, RecoveryState, pth_reports
-from holdfast.rundir.journal import Record, stamped
+from holdfast.rundir.journal import stamped
+from holdfast.rundir.lines import Record
 
 CLASSES, SAVES, TRIES = 13, 31, 3
 STAGES = {"head": 40, "finetune": 25}
@@ -110,7 +111,7 @@ def save(directory: Path) -> float:
     ledger.entered(job, None)
     for epoch in range(1, SAVES + 1):
         began = time.perf_counter()
-        ledger.epoch_ended(job, row("head", epoch))
+        ledger.epochs_ended(job, [row("head", epoch)])
         times.append(time.perf_counter() - began)
     ledger.close()
     return statistics.median(times) * 1000

@@ -20,7 +20,7 @@ from holdfast.rundir import (
     read_sources,
     state_reports,
 )
-from holdfast.rundir.sources import facts_crc
+from holdfast.rundir.spread import facts_crc
 from holdfast.status import read_status
 from tests.checkpoint.conftest import Trained
 

@@ -182,3 +182,35 @@ def test_prune_of_zero_removes_nothing(store: CheckpointStore) -> None:
         save(store, Position("head", epoch))
     store.prune(JOB, 0)
     assert epochs(store) == [3, 2, 1]
+
+
+def test_prune_finds_what_a_dead_process_left(store: CheckpointStore) -> None:
+    """The first look at a job is at the directory, and what is saved after it is known too."""
+    for epoch in (1, 2, 3):
+        save(CheckpointStore(store.directory), Position("head", epoch))
+    store.prune(JOB, 2)
+    assert epochs(store) == [3, 2]
+    for epoch in (4, 5):
+        save(store, Position("head", epoch))
+        store.prune(JOB, 2)
+        assert epochs(store) == [epoch, epoch - 1]
+
+
+def test_prune_steps_over_what_is_gone(store: CheckpointStore) -> None:
+    """A checkpoint that was set aside meanwhile is not one of the two that stay."""
+    for epoch in (1, 2, 3):
+        save(store, Position("head", epoch))
+        store.prune(JOB, 3)
+    (store.directory / "CustomRegNet_head_epoch3.pth").unlink()
+    store.prune(JOB, 2)
+    assert epochs(store) == [2, 1]
+
+
+def test_prune_anew_sees_what_others_have_saved(store: CheckpointStore) -> None:
+    """Asked to list again, it knows the checkpoints of another writer in this process."""
+    save(store, Position("head", 1))
+    store.prune(JOB, 2)
+    for epoch in (2, 3, 4):
+        save(CheckpointStore(store.directory), Position("head", epoch))
+    store.prune(JOB, 2, anew=True)
+    assert epochs(store) == [4, 3]

@@ -17,6 +17,9 @@ NOT_EXACT = {
     "run_id",
     "crc32",
     "journal_mark",
+    "journal_size",
+    "journal_crc32",
+    "interruptions",
 }
 NOT_THE_SAME = ("Directory:", "Updated:", "On disk:")  # lines of the status text
 _FILES = (".recovery_state.json", ".kfold_progress.json")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.rundir import JOURNAL, KFOLD_PROGRESS, RECOVERY_STATE, Journal
-from holdfast.rundir.sources import facts_crc
+from holdfast.rundir.spread import facts_crc
 
 Lines = list[dict[str, Any]]
 FILES = (RECOVERY_STATE, KFOLD_PROGRESS)

@@ -1,11 +1,23 @@
 """Books follow what others write, and files that lag behind the journal cost nothing."""
 
+import json
+import zlib
 from pathlib import Path
 
 import pytest
 
 from holdfast.checkpoint import Ledger
-from holdfast.rundir import JOURNAL, KFOLD_PROGRESS, RECOVERY_STATE, JobName, Journal, Position
+from holdfast.rundir import (
+    JOURNAL,
+    KFOLD_PROGRESS,
+    RECOVERY_STATE,
+    Books,
+    JobName,
+    Journal,
+    Position,
+    find_faults,
+    read_sources,
+)
 from holdfast.rundir import load_state as read
 from holdfast.status import read_status
 
@@ -86,3 +98,63 @@ def test_few_jobs_are_written_down_at_each_move(tmp_path: Path) -> None:
         ledger.moved(NET, Position("head", epoch))
         assert written(tmp_path) != before
     ledger.close()
+
+
+def vouched(directory: Path) -> tuple[int | None, int | None]:
+    record = json.loads((directory / KFOLD_PROGRESS).read_text())
+    return record["journal_size"], record["journal_crc32"]
+
+
+def test_files_vouch_for_the_journal_as_it_is(ledger: Ledger, tmp_path: Path) -> None:
+    """Its size and sum, kept up as it grows and as it is written anew, are those of its bytes."""
+    for epoch in (1, 2):
+        ledger.epochs_ended(NET, [{"stage": "head", "epoch": epoch, "val_acc": 0.5}])
+    ledger.publish()
+    data = (tmp_path / JOURNAL).read_bytes()
+    assert vouched(tmp_path) == (len(data), zlib.crc32(data))
+    ledger.agree_on_epochs(NET, [{"stage": "head", "epoch": 1}])
+    ledger.publish()
+    shorter = (tmp_path / JOURNAL).read_bytes()
+    assert len(shorter) < len(data)
+    assert vouched(tmp_path) == (len(shorter), zlib.crc32(shorter))
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_damaged_line_is_not_vouched_for(noticed: bool, ledger: Ledger, tmp_path: Path) -> None:
+    """What is damaged while a run goes on, and what it goes on to write, do not agree after it."""
+    ledger.epochs_ended(NET, [{"stage": "head", "epoch": 1, "val_acc": 0.5}])
+    ledger.publish()
+    data = (tmp_path / JOURNAL).read_bytes()
+    (tmp_path / JOURNAL).write_bytes(data.replace(b"0.5", b"0.6"))
+    assert not noticed or ledger.state.current_job == NET
+    ledger.epochs_ended(NET, [{"stage": "head", "epoch": 2, "val_acc": 0.5}])
+    ledger.publish()
+    assert not noticed or vouched(tmp_path)[1] is None
+    assert JOURNAL in find_faults(read_sources(tmp_path))
+
+
+def test_damage_to_what_was_vouched_for_is_named(ledger: Ledger, tmp_path: Path) -> None:
+    """A flipped bit in any old line is found, though nobody reads an old epoch again."""
+    for epoch in range(1, 4):
+        ledger.epochs_ended(NET, [{"stage": "head", "epoch": epoch, "val_acc": 0.5}])
+    ledger.close()
+    data = (tmp_path / JOURNAL).read_bytes()
+    assert find_faults(read_sources(tmp_path)) == {}
+    for at in range(0, data.rindex(b"\n", 0, -1), 7):
+        damaged = bytearray(data)
+        damaged[at] ^= 1
+        (tmp_path / JOURNAL).write_bytes(damaged)
+        assert JOURNAL in find_faults(read_sources(tmp_path)), at
+
+
+def test_vouched_epochs_are_counted_for_their_jobs(ledger: Ledger, tmp_path: Path) -> None:
+    """A start that does not read old epochs again knows how many there are of each job."""
+    other = JobName("net", 7)
+    for job, count in ((NET, 3), (other, 2)):
+        for epoch in range(1, count + 1):
+            ledger.epochs_ended(job, [{"stage": "head", "epoch": epoch}])
+    ledger.close()
+    ledger.epochs_ended(other, [{"stage": "head", "epoch": 3}])
+    counts = Books(tmp_path)
+    assert counts.epochs == {str(NET): 3, str(other): 3}
+    assert [r["event"] for r in counts.records].count("job_started") == 1

@@ -16,7 +16,7 @@ from holdfast.cli.status import show_status
 from holdfast.cli.verify import verify_run
 from holdfast.errors import RecoveryRefusedError
 from holdfast.rundir import JOURNAL, JobName, Position, RecoveryState, load_state
-from holdfast.rundir.sources import facts_crc
+from holdfast.rundir.spread import facts_crc
 from holdfast.status import verify
 from tests.rundir.hostile_json import FILES, hostile_files, hostile_journals
 from tests.status.whole import write_whole

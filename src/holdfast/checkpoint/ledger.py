@@ -223,10 +223,10 @@ class Ledger:
     def publish(self) -> None:
         """Write state files and status text."""
         self.hold()
-        began, state = time.monotonic(), self.state
-        save_state(self.directory, state)
+        began, state, told = time.monotonic(), self.state, self._books.told
+        save_state(self.directory, state, told)
         self._books.written(state)
-        status = summarise(self.directory, state, self.records, self._default_backbones)
+        status = summarise(self.directory, state, told, self._default_backbones)
         write_atomically(self.directory / STATUS_TEXT, render_text(status).encode())
         now = time.monotonic()
         self._books.next_write = now + _PATIENCE * (now - began)

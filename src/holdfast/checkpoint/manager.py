@@ -219,7 +219,7 @@ class CheckpointManager:
         damages; a completed backbone's weights file is never removed.
         """
         self._writable()
-        self._store.prune(JobName(backbone_name), keep_latest or self.keep_latest)
+        self._store.prune(JobName(backbone_name), keep_latest or self.keep_latest, anew=True)
 
     def reset_recovery(self, backbone_name: str | None = None) -> None:
         """Forget one backbone, or the whole run, and remove its checkpoints."""

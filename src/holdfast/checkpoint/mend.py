@@ -16,12 +16,10 @@ def mend_journal(directory: Path, found: Sources, faults: dict[str, str]) -> boo
         _set_aside(directory, name, reason, begun=state is not None)
     if state is None:
         return False
-    journal = Journal(directory)
-    ours = journal.read() if found.journal else []  # or it is another run's
-    if JOURNAL in faults:
-        journal.write_anew([*ours, kept(state)])
-    elif found.torn:
-        journal.write_anew(ours)
+    if JOURNAL in faults or found.torn:
+        journal = Journal(directory)
+        ours = journal.read() if found.journal else []  # or it is another run's
+        journal.write_anew([*ours, kept(state)] if JOURNAL in faults else ours)
     return True
 
 

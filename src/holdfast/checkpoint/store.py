@@ -1,6 +1,6 @@
 """The ``.pth`` files of a checkpoint directory: save, find the newest good one, prune."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from holdfast.checkpoint.record import CheckpointRecord
@@ -36,6 +36,7 @@ class CheckpointStore:
         self.stages = tuple(stages)
         self.run_id = run_id
         self._verified: dict[Path, tuple[int, int]] = {}
+        self._listed: dict[JobName, dict[Path, CheckpointFile]] = {}
 
     def named(self, record: CheckpointRecord) -> CheckpointRecord:
         """Return ``record`` with the id of the run."""
@@ -55,14 +56,13 @@ class CheckpointStore:
         path = checkpoint_path(self.directory, job, position)
         self._write(path, self._readable(self.named(record), job, position), contents)
         self._verified[path] = _stamp(path)
+        if job in self._listed:
+            self._listed[job][path] = CheckpointFile(path, job, position)
         return path
 
     def newest_first(self, job: JobName) -> list[CheckpointFile]:
         """Return the checkpoints of ``job`` in the known stages, by position, newest first."""
-        files = [
-            f for f in list_checkpoints(self.directory, job) if f.position.stage in self.stages
-        ]
-        return sorted(files, key=lambda file: self._rank(file.position), reverse=True)
+        return self._in_order(list_checkpoints(self.directory, job))
 
     def load(self, file: CheckpointFile) -> CheckpointRecord:
         """Read one checkpoint, verified; DamagedCheckpointError says what is wrong with it."""
@@ -87,15 +87,22 @@ class CheckpointStore:
                 on_damage(file, error.reason)
         return None
 
-    def prune(self, job: JobName, latest: int) -> None:
-        """Remove the checkpoints of ``job`` that the retention rule does not keep."""
-        files = self.newest_first(job)
+    def prune(self, job: JobName, latest: int, *, anew: bool = False) -> None:
+        """Remove the checkpoints of ``job`` that the retention rule does not keep.
+
+        The directory is listed once for each job, or ``anew``: others may have saved, too.
+        """
+        if anew or job not in self._listed:
+            self._listed[job] = {file.path: file for file in list_checkpoints(self.directory, job)}
+        listed = self._listed[job]
+        files = self._in_order(file for file in listed.values() if file.path.exists())
         if latest < 1 or len(files) <= latest:
             return
         generations = [Generation(file, self._is_good(file.path)) for file in files]
         kept = keep(generations, latest)
         for file in files[len(kept) :]:
             remove(file.path)
+            del listed[file.path]
 
     def remove_all(self, job: JobName) -> None:
         """Remove every checkpoint of ``job``, its result file excepted."""
@@ -125,6 +132,10 @@ class CheckpointStore:
         if reason := mismatch(record, job, position, self.run_id):
             raise UsageError(f"the checkpoint of {job} {reason}")
         return record
+
+    def _in_order(self, files: Iterable[CheckpointFile]) -> list[CheckpointFile]:
+        known = [file for file in files if file.position.stage in self.stages]
+        return sorted(known, key=lambda file: self._rank(file.position), reverse=True)
 
     def _rank(self, position: Position) -> tuple[int, int, int]:
         return self.stages.index(position.stage), position.epoch, position.step

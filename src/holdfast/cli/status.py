@@ -18,7 +18,7 @@ def show_status(directory: Path, as_json: bool) -> None:
         UsageError: there is no such directory.
     """
     check_directory(directory)
-    status = read_status(directory, BACKBONES)
+    status = read_status(directory, BACKBONES, whole_results=as_json)
     begun = status.recovery_available or load_state(directory) is not None
     console = Console(highlight=False)
     if as_json:

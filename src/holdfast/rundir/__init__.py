@@ -4,7 +4,7 @@ from holdfast.rundir.attempts import DEATHS, boot_id, deaths
 from holdfast.rundir.books import Books
 from holdfast.rundir.damaged import list_set_aside, set_aside, set_aside_copy
 from holdfast.rundir.history import HistoryRow, columns, rows
-from holdfast.rundir.journal import SKIMMED, Journal, Record, stamped
+from holdfast.rundir.journal import SKIMMED, Journal, stamped
 from holdfast.rundir.layout import (
     DAMAGED,
     DEFAULT_STAGES,
@@ -27,6 +27,7 @@ from holdfast.rundir.layout import (
     parse_checkpoint,
     parse_result,
 )
+from holdfast.rundir.lines import Record
 from holdfast.rundir.peek import peek
 from holdfast.rundir.record import FORMAT_VERSION, mismatch
 from holdfast.rundir.recovery import (
@@ -47,6 +48,7 @@ from holdfast.rundir.survey import (
     state_reports,
     survey,
 )
+from holdfast.rundir.told import Told
 from holdfast.rundir.verify import damage, fault, looks_whole, verify_ahead
 
 __all__ = [
@@ -74,6 +76,7 @@ __all__ = [
     "STATUS_TEXT",
     "Sources",
     "Started",
+    "Told",
     "best_path",
     "boot_id",
     "check_backbone_name",

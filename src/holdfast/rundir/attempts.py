@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import run
 
-from holdfast.rundir.journal import Record
 from holdfast.rundir.layout import JobName, Position
+from holdfast.rundir.lines import Record
 
 DEATHS = 3
 """After so many a job goes behind the others."""

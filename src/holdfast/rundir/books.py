@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from holdfast.rundir.journal import Journal, Record
+from holdfast.rundir.journal import Journal
 from holdfast.rundir.layout import JOURNAL, KFOLD_PROGRESS, RECOVERY_STATE
+from holdfast.rundir.lines import Record
 from holdfast.rundir.recovery import move, replay, state_of
 from holdfast.rundir.sources import Sources, read_sources
 from holdfast.rundir.state import RecoveryState
+from holdfast.rundir.told import Told
 
 Stamp = tuple[int, int, int] | None
 _open: "WeakValueDictionary[Path, Books]" = WeakValueDictionary()
@@ -32,6 +34,7 @@ class Books:
         self._state = RecoveryState()
         self._records: list[Record] = []
         self._epochs: Counter[str] = Counter()
+        self._told = Told()
 
     @classmethod
     def of(cls, directory: Path) -> "Books":
@@ -58,12 +61,17 @@ class Books:
         self._follow()
         return self._epochs
 
+    @property
+    def told(self) -> Told:
+        """What the journal tells of each job, up to where the state that was last given goes."""
+        return self._told
+
     def load(self) -> Sources:
         """Read everything, and return it."""
         seen = self._stamps()
         found = read_sources(self._directory)
         self._state = state_of(self._directory, found) or RecoveryState()
-        self._records, self._epochs = [], Counter()
+        self._records, self._epochs, self._told = [], Counter(), Told()
         self._count(found.journal)
         self._seen, self.next_write = seen, 0.0
         return found
@@ -86,10 +94,11 @@ class Books:
             return False
         if now[0] != before[0][0] or now[1] <= before[0][1]:
             return False
-        added = self._journal.parse_from(before[0][1], now[1])
+        added = self._journal.parse_from(before[0][1], now[1], self._state.crc)
         if added is None:
             return False
-        news, self._state.mark = added
+        news, self._state.mark, self._state.crc = added
+        self._state.size = now[1]
         replay(self._state, news)
         move(self._state, news)
         self._count(news)
@@ -98,7 +107,9 @@ class Books:
 
     def _count(self, records: list[Record]) -> None:
         self._epochs.update(r["job"] for r in records if r["event"] == "epoch")
-        self._records += [r for r in records if r["event"] != "epoch"]
+        others = [r for r in records if r["event"] != "epoch"]
+        self._records += others
+        self._told.add(others)
 
     def _stamps(self) -> tuple[Stamp, ...]:
         names = (JOURNAL, RECOVERY_STATE, KFOLD_PROGRESS)

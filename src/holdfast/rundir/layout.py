@@ -1,5 +1,6 @@
 """The only file that knows the names inside a checkpoint directory."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,9 +101,8 @@ def parse_checkpoint(path: Path) -> CheckpointFile | None:
 
 def list_checkpoints(directory: Path, job: JobName) -> list[CheckpointFile]:
     """Return every file named as a checkpoint of ``job``, in no order."""
-    if not directory.is_dir():
-        return []
-    parsed = (parse_checkpoint(path) for path in directory.glob(f"{job}_*.pth"))
+    names = (name for name in _pth_names(directory) if name.startswith(f"{job}_"))
+    parsed = (parse_checkpoint(directory / name) for name in names)
     return [file for file in parsed if file is not None and file.job == job]
 
 
@@ -116,19 +116,30 @@ def parse_result(path: Path) -> JobName | None:
 
 def list_results(directory: Path) -> list[tuple[JobName, Path]]:
     """Return every ``…_best.pth`` with the job it is named for."""
-    parsed = ((parse_result(path), path) for path in sorted(directory.glob("*_best.pth")))
+    names = sorted(name for name in _pth_names(directory) if name.endswith("_best.pth"))
+    parsed = ((parse_result(path), path) for path in map(directory.joinpath, names))
     return [(job, path) for job, path in parsed if job is not None]
 
 
 def list_all_checkpoints(directory: Path) -> list[CheckpointFile]:
     """Return every file named as a checkpoint, of whatever job."""
-    parsed = (parse_checkpoint(path) for path in sorted(directory.glob("*.pth")))
+    names = sorted(name for name in _pth_names(directory) if "_epoch" in name)
+    parsed = (parse_checkpoint(directory / name) for name in names)
     return [file for file in parsed if file is not None]
 
 
 def list_pth(directory: Path) -> list[Path]:
     """Return every file named as a checkpoint or a result, sorted."""
-    return [p for p in sorted(directory.glob("*.pth")) if parse_checkpoint(p) or parse_result(p)]
+    paths = map(directory.joinpath, sorted(_pth_names(directory)))
+    return [path for path in paths if parse_checkpoint(path) or parse_result(path)]
+
+
+def _pth_names(directory: Path) -> list[str]:
+    """Return the names that end as those of checkpoints and results do, of whatever they are."""
+    if not directory.is_dir():
+        return []
+    with os.scandir(directory) as entries:  # where there are thousands, a Path for each takes long
+        return [entry.name for entry in entries if entry.name.endswith(".pth")]
 
 
 def is_backbone_name(name: str) -> bool:

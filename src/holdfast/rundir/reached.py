@@ -2,8 +2,19 @@
 
 from collections.abc import Iterable
 
-from holdfast.rundir.journal import Record
 from holdfast.rundir.layout import JobName, Position
+from holdfast.rundir.lines import Record
+
+
+def in_training(journal: Iterable[Record]) -> list[JobName]:
+    """Return the jobs that have begun and not ended, by a journal with or without its epochs."""
+    known: dict[str, None] = {}
+    for record in journal:
+        if record["event"] in ("job_started", "job_resumed"):
+            known[record["job"]] = None
+        elif record["event"] == "job_completed":
+            known.pop(record["job"], None)
+    return [JobName.parse(job) for job in known]
 
 
 def reached(journal: Iterable[Record]) -> dict[JobName, Position]:

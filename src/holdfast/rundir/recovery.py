@@ -8,7 +8,6 @@ name the last line of the journal that they know, for it may be ahead of them.
 import json
 from pathlib import Path
 
-from holdfast.rundir.journal import Record
 from holdfast.rundir.layout import (
     DEFAULT_STAGES,
     JOURNAL,
@@ -16,6 +15,7 @@ from holdfast.rundir.layout import (
     JobName,
     list_all_checkpoints,
 )
+from holdfast.rundir.lines import Record
 from holdfast.rundir.sources import Sources, read_sources
 from holdfast.rundir.state import RecoveryState, from_files
 
@@ -50,7 +50,7 @@ def state_of(directory: Path, found: Sources) -> RecoveryState | None:
     state = from_files(found.main or {}, found.kfold or {})
     replay(state, records)
     move(state, found.news)
-    state.mark = found.mark
+    state.mark, state.size, state.crc = found.mark, found.size, found.crc
     if found.main is None:
         _locate(state, directory)
     begun = found.main or found.kfold or records or state.current_job

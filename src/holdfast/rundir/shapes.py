@@ -20,6 +20,9 @@ MAIN_FIELDS = (
     *("backbones", "failed", "run", "run_id", "current_fold", "timestamp"),
 )
 MARK = "journal_mark"  # of the last line of the journal that the files know
+SIZE = "journal_size"  # of the journal up to that line
+WHOLE_CRC = "journal_crc32"  # of all of it up to there, where every line is good
+INTERRUPTIONS, SECONDS = "interruptions", "seconds"  # of each job, in the file of the folds
 FIELDS = {
     RECOVERY_STATE: (*MAIN_FIELDS, "format_version"),
     KFOLD_PROGRESS: (*KFOLD_FIELDS, "format_version"),
@@ -74,7 +77,8 @@ def is_count(value: Any, least: int = 0) -> TypeGuard[int]:
     return type(value) is int and least <= value < _MOST
 
 
-def _number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a number, and no truth value."""
     return type(value) in (int, float)
 
 
@@ -152,7 +156,7 @@ _CHECKS: dict[str, Check] = {
     "results": _dict_of(_name, _object),
     "run": _run,
     "run_id": _text,
-    "seconds": _number,
+    "seconds": is_number,
     "stage": _stage,
     "step": is_count,
     "time": _text,

@@ -1,22 +1,22 @@
 """The recovery state, and its shape in the guide's two files."""
 
-import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from holdfast.errors import UsageError
-from holdfast.rundir.journal import Record, stamped
+from holdfast.rundir.journal import stamped
 from holdfast.rundir.layout import KFOLD_PROGRESS, RECOVERY_STATE, JobName
+from holdfast.rundir.lines import Record
 from holdfast.rundir.record import FORMAT_VERSION
-from holdfast.rundir.shapes import FIELDS, MAIN_FIELDS, MARK, is_shaped, misshapen
-from holdfast.rundir.sources import facts_crc
+from holdfast.rundir.shapes import FIELDS, MAIN_FIELDS, MARK, SIZE, WHOLE_CRC, is_shaped, misshapen
+from holdfast.rundir.spread import spread
+from holdfast.rundir.told import Told
 from holdfast.storage import write_atomically
 
 Result = dict[str, Any]
 _OURS = {*MAIN_FIELDS, MARK, "format_version", "crc32"}
-_SPREAD = 3  # levels of a file with a line for each item
 
 
 @dataclass
@@ -43,6 +43,10 @@ class RecoveryState:
     timestamp: str = ""
     mark: int | None = field(default=None, compare=False)
     """What marks the last line of the journal that this knows."""
+    size: int | None = field(default=None, compare=False)
+    """The size of the journal up to that line."""
+    crc: int | None = field(default=None, compare=False)
+    """The checksum of the journal up to there, where every line of it is good."""
 
     @property
     def completed_backbones(self) -> list[str]:
@@ -61,10 +65,14 @@ class RecoveryState:
         ]
 
 
-def save_state(directory: Path, state: RecoveryState) -> None:
-    """Write both files, durably, each with the time of this change."""
+def save_state(directory: Path, state: RecoveryState, told: Told | None = None) -> None:
+    """Write both files, durably, each with the time of this change.
+
+    With what the journal ``told`` up to the marked line, whoever reads them need not read that.
+    """
     state.timestamp = datetime.now().isoformat()
-    _write(directory / KFOLD_PROGRESS, fold_file(state))
+    kept = {SIZE: state.size, WHOLE_CRC: state.crc, **told.record()} if told else {}
+    _write(directory / KFOLD_PROGRESS, fold_file(state) | kept)
     _write(directory / RECOVERY_STATE, main_file(state))
 
 
@@ -136,13 +144,4 @@ def _write(path: Path, record: Record) -> None:
     if not is_shaped(record, required := FIELDS[path.name]):
         wrong = ", ".join(misshapen(record, required)) or "nested, large or odd values"
         raise UsageError(f"{path.name} cannot be written: {wrong}")
-    whole = {**record, "crc32": facts_crc(record)}
-    write_atomically(path, _spread(whole, _SPREAD).encode() + b"\n")
-
-
-def _spread(value: Any, levels: int, margin: str = "\n  ") -> str:
-    """Return JSON with a line for each item of so many levels; all of it would take long."""
-    if not levels or not isinstance(value, dict) or not value:
-        return json.dumps(value)
-    items = (f"{json.dumps(k)}: {_spread(v, levels - 1, margin + '  ')}" for k, v in value.items())
-    return "{" + margin + f",{margin}".join(items) + margin[:-2] + "}"
+    write_atomically(path, spread(record))

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.rundir.journal import WHOLE, Record
+from holdfast.rundir.books import Books
+from holdfast.rundir.journal import Journal
 from holdfast.rundir.layout import (
     DAMAGED,
     DEFAULT_STAGES,
@@ -24,7 +25,8 @@ from holdfast.rundir.layout import (
     list_pth,
     parse_result,
 )
-from holdfast.rundir.reached import reached
+from holdfast.rundir.lines import Record
+from holdfast.rundir.reached import in_training, reached
 from holdfast.rundir.recovery import find_faults, is_complete, state_of
 from holdfast.rundir.sources import Sources, read_sources
 from holdfast.rundir.state import RecoveryState
@@ -138,17 +140,19 @@ _Rank = Callable[[Position], tuple[int, int, int]]
 
 def _fallen_back(directory: Path) -> tuple[dict[JobName, Position], _Rank]:
     """Return where jobs were, by the journal, that no file of theirs is as far any more."""
-    sources = read_sources(directory, WHOLE)
-    state = state_of(directory, sources) or RecoveryState()
+    books = Books.of(directory)
+    state = books.state
     order = {name: place for place, name in enumerate(state.run.get("stages") or DEFAULT_STAGES)}
 
     def rank(at: Position) -> tuple[int, int, int]:
         return order.get(at.stage, -1), at.epoch, at.step
 
     fallen = {}
-    for job, position in reached(sources.journal).items():
+    begun = [job for job in in_training(books.records) if not is_complete(state, job)]
+    trained = [job for job in begun if books.epochs[str(job)]]
+    for job, position in reached(Journal(directory).about(trained) if trained else []).items():
         files = [file.position for file in list_checkpoints(directory, job)]
-        if max([position, *files], key=rank) not in files and not is_complete(state, job):
+        if max([position, *files], key=rank) not in files:
             fallen[job] = position
     return fallen, rank
 

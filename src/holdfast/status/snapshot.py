@@ -1,7 +1,7 @@
 """How a run stands, read from its files alone."""
 
 import math
-from collections import Counter
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,9 +12,9 @@ from holdfast.rundir import (
     SKIMMED,
     JobName,
     Position,
-    Record,
     RecoveryState,
     Result,
+    Told,
     is_complete,
     list_all_checkpoints,
     list_set_aside,
@@ -25,6 +25,7 @@ from holdfast.rundir import (
 from holdfast.status.saving import Saving, read_saving, who_trains
 
 COMPLETE, FAILED, STARTED, PENDING = "complete", "failed", "started", "pending"
+_SHOWN = ("stages", "changed_in_training", "final_accuracy", "f1")  # of a result, in text
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,6 @@ class JobStatus:
         """Return a number of the result; a user may have recorded anything under its name."""
         value = self.result.get(name)
         return value if isinstance(value, int | float) else None
-
-
-class _Told:
-    """What only the journal tells of each job."""
-
-    def __init__(self, journal: list[Record]) -> None:
-        self.interruptions = Counter(r["job"] for r in journal if r["event"] == "job_resumed")
-        done = (r for r in journal if r["event"] == "job_completed")
-        self.seconds = {r["job"]: float(r.get("seconds", 0.0)) for r in done}
 
 
 @dataclass(frozen=True)
@@ -102,14 +94,17 @@ class Status:
         return [j for j in self.jobs if j.state == state and (j.fold is not None) == folds]
 
 
-def read_status(directory: Path, default_backbones: list[str] | None = None) -> Status:
+def read_status(
+    directory: Path, default_backbones: list[str] | None = None, *, whole_results: bool = True
+) -> Status:
     """Read how the run in ``directory`` stands; takes no lock and writes nothing.
 
-    ``default_backbones`` is what counts as the series where no run has been planned yet.
+    ``default_backbones`` is what counts as the series where no run has been planned yet. Without
+    ``whole_results``, folds may have no more of theirs than what `render_text` shows.
     """
-    found = read_sources(directory, SKIMMED)
+    found = read_sources(directory, SKIMMED, None if whole_results else _SHOWN)
     state = state_of(directory, found)
-    status = summarise(directory, state, found.journal, default_backbones or [])
+    status = summarise(directory, state, found.told, default_backbones or [])
     who = who_trains(directory)
     return replace(status, training=who, saving=read_saving(directory, who is not None))
 
@@ -117,7 +112,7 @@ def read_status(directory: Path, default_backbones: list[str] | None = None) -> 
 def summarise(
     directory: Path,
     state: RecoveryState | None,
-    journal: list[Record],
+    told: Told,
     default_backbones: list[str],
     is_good: Callable[[Path], bool] = looks_whole,
 ) -> Status:
@@ -129,7 +124,6 @@ def summarise(
     backbones = known.backbones or default_backbones or known.completed_backbones
     known = replace(known, backbones=backbones)
     positions = _newest_positions(directory, known, is_good)
-    told = _Told(journal)
     jobs = [_job_status(job, known, positions, told) for job in known.jobs()]
     full = [j for j in jobs if j.fold is None]
     waiting = [j.backbone for j in full if j.state != COMPLETE]
@@ -167,7 +161,7 @@ def _finite(value: Any) -> Any:
 
 
 def _job_status(
-    job: JobName, state: RecoveryState, positions: dict[JobName, Position], told: _Told
+    job: JobName, state: RecoveryState, positions: dict[JobName, Position], told: Told
 ) -> JobStatus:
     position = positions.get(job)
     result = state.results.get(job)
@@ -213,9 +207,9 @@ def _newest_positions(
 
 def _bytes(directory: Path) -> int:
     total = 0
-    for path in directory.glob("*.pth"):
+    for entry in os.scandir(directory) if directory.is_dir() else []:
         try:
-            total += path.stat().st_size
+            total += entry.stat().st_size if entry.name.endswith(".pth") else 0
         except OSError:  # pruned by the writer between the listing and the look, or no file
             continue
     return total

@@ -64,7 +64,7 @@ def verify(directory: Path, default_backbones: list[str] | None = None) -> Verif
     status = summarise(
         directory,
         state_of(directory, found),
-        found.journal,
+        found.told,
         default_backbones or [],
         is_good=lambda path: path.name not in bad,
     )

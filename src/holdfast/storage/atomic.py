@@ -101,15 +101,17 @@ def remove_empty_directory(path: Path) -> None:
             disk.remove_directory(path)
 
 
-def read_bytes(path: Path) -> bytes | None:
-    """Return what ``path`` holds; None where there is no such file.
+def read_bytes(path: Path, start: int = 0) -> bytes | None:
+    """Return what ``path`` holds from ``start`` on; None where there is no such file.
 
     Raises:
         StorageError: the file may be good, but the disk does not give it.
     """
     with storage_errors(path):
         try:
-            return path.read_bytes()
+            with path.open("rb") as file:
+                file.seek(start)
+                return file.read()
         except FileNotFoundError:
             return None
 
