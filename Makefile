@@ -8,7 +8,7 @@ PYTHON ?= python3
 MINUTES ?= 20
 BIN := .venv/bin
 DEVICE ?= cpu
-CLAIMS := stall cost epoch_profile load resume storm speed series bookkeeping
+CLAIMS := stall cost load resume storm speed series bookkeeping
 
 .PHONY: train test torture bench lint types layers docs docs-check check clean
 

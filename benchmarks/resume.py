@@ -114,6 +114,7 @@ def first_step(work: Path, kind: str) -> float:
         shutil.copytree(killed, place)
     else:
         shutil.copytree(killed / "image_cache", place / "image_cache")
+    os.sync()  # what was copied is not written while the start is timed
     began = time.time()
     stamp = start(work, place, "first")
     shutil.rmtree(place)
@@ -136,10 +137,25 @@ def start(work: Path, place: Path, until: str, python: tuple[str, ...] = ()) -> 
 
 
 def child(stamp: Path, until: str, arguments: list[str]) -> None:
-    """Be the `holdfast` command, up to the step that is asked for; then die.
+    """Be the `holdfast` command, up to the step that is asked for; then die."""
+    from holdfast.cli import train as command
 
-    Imports of the command's own that this makes earlier, it would make all the same.
-    """
+    verify_ahead = command.verify_ahead
+
+    def and_then(directory: Path) -> None:
+        verify_ahead(directory)  # the last that the command does before it loads torch
+        die_in_step(stamp, until)
+
+    command.verify_ahead = and_then
+    sys.argv = ["holdfast", *arguments]
+
+    from holdfast.__main__ import main as holdfast
+
+    holdfast()
+
+
+def die_in_step(stamp: Path, until: str) -> None:
+    """Let the process end in the step that is asked for, and leave a stamp of it."""
     from holdfast.training import Job
 
     step = Job.step
@@ -153,11 +169,6 @@ def child(stamp: Path, until: str, arguments: list[str]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     Job.step = stamped
-    sys.argv = ["holdfast", *arguments]
-
-    from holdfast.__main__ import main as holdfast
-
-    holdfast()
 
 
 def imports(work: Path) -> str:

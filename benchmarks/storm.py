@@ -143,7 +143,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=1, help="each with kill times of its own")
     parser.add_argument("--seed", type=int, default=1, help="of the first round's kill times")
     parser.add_argument("--save-seconds", type=float, default=2.0, help="the peers' interval")
-    parser.add_argument("--augment", choices=["fixed", "drawn"], default="fixed")
+    parser.add_argument("--augment", choices=["fixed", "drawn"], default="drawn")
     parser.add_argument("--backbone", default="CustomResNetMish")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")

@@ -28,7 +28,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--progress", required=True, help="file that says how far it has got")
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--save-every", type=int, required=True, metavar="STEPS")
-    parser.add_argument("--augment", choices=["fixed", "drawn"], default="fixed")
+    parser.add_argument("--augment", choices=["fixed", "drawn"], default="drawn")
     parser.add_argument("--backbone", default="CustomResNetMish")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=1)
@@ -38,8 +38,8 @@ def parse_arguments() -> argparse.Namespace:
 class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
     """Decoded images in whole batches; each item is cropped and flipped.
 
-    "fixed": how, depends on the image alone, so that no loop need keep a generator's state for
-    it. "drawn": it is drawn from torch's generator, as the usual transforms do.
+    "drawn": how, is drawn from torch's generator, as the usual transforms do. "fixed": it depends
+    on the image alone, so that no loop need keep a generator's state for it.
     """
 
     def __init__(self, file: str, augment: str = "fixed") -> None:
