@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--directory", type=Path)
+    parser.add_argument("--device", help="not used: files are read by the CPU, whatever trains")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.directory) as directory:
         path = Path(directory, "model.pth")

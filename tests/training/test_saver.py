@@ -259,12 +259,44 @@ def test_interval_is_what_the_overhead_pays_for() -> None:
     pace.paid(0.03)
     assert pace.interval == pytest.approx(3.0)
     assert not pace.is_due()
+    pace._counted_at -= 3.0
+    assert pace.is_due()
+    pace.paid(0.03)
+    assert not pace.is_due()
+    pace._counted_at -= 3600.0  # a long evaluation
+    assert pace.is_due()
+    pace.paid(0.03)
+    assert not pace.is_due(), "an hour without a step pays for one, not for many"
+
+
+def test_save_that_nobody_asked_the_budget_for_is_paid_back() -> None:
+    """The end of an epoch is always saved; the next inside one waits until that is earned, too."""
+    pace = Pace(overhead=0.01)
+    pace.paid(0.03)
     pace.paid(100.0, usual=False)
     assert pace.interval == pytest.approx(3.0), "what was waited for is not what the next costs"
     assert pace.total == pytest.approx(100.03)
+    pace._counted_at -= 3.5
+    assert not pace.is_due()
+    pace._counted_at -= 3.0
+    assert pace.is_due(), "a stage's first checkpoint does not put the next off for hours"
 
-    pace._saved_at -= 3.0
-    assert pace.is_due()
+
+def test_steps_that_writing_slowed_count_as_cost() -> None:
+    """A checkpoint costs what training takes longer, not only what its thread computes."""
+    pace = Pace(overhead=0.01)
+    for writing, seconds in ((False, 1.0), (False, 1.0), (True, 1.05), (True, 1.04)):
+        pace._stepped_at = time.monotonic() - seconds
+        pace.stepped(writing=writing)
+    pace.paid(0.03)
+    assert pace.cost == pytest.approx(0.09, abs=0.01)
+
+    asleep = Pace(overhead=0.01)
+    for writing, seconds in ((False, 1.0), (True, 3600.0)):
+        asleep._stepped_at = time.monotonic() - seconds
+        asleep.stepped(writing=writing)
+    asleep.paid(0.03)
+    assert asleep.cost == pytest.approx(0.12), "a machine that was suspended is not its fault"
 
 
 def test_fixed_interval_saves_each_epoch(tmp_path: Path, open_run: OpenRun) -> None:

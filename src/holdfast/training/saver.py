@@ -77,6 +77,10 @@ class Saver:
 
     def is_due(self, *, epoch_ends: bool = False) -> bool:
         """Tell whether it is time for the next checkpoint, and what went wrong with the last."""
+        if epoch_ends:
+            self.pace.pause()
+        else:
+            self.pace.stepped(writing=self._writing is not None)
         if self._writing is not None and self._writing.done():
             self.finish()
         self._owed |= epoch_ends
