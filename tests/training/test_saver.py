@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from holdfast.checkpoint import read_pth
+from holdfast.checkpoint import Snapshot, key_of, read_pth
 from holdfast.errors import UsageError
 from holdfast.rundir import JobName, Position
 from holdfast.storage import disk
@@ -121,9 +121,9 @@ def test_slow_disk_queues_nothing(open_run: OpenRun) -> None:
     began: list[str] = []
 
     def write(effect: disk.Effect) -> None:
-        slowly(effect)
         if effect.kind == disk.CREATE and ".pth" in effect.path.name:
             began.append(effect.path.name)
+            time.sleep(0.3)
 
     run = open_run(save_interval=None, keep_latest=100, overhead=1.0)
     with disk.watching(write):
@@ -249,6 +249,32 @@ def test_what_a_crash_would_lose_is_known(open_run: OpenRun) -> None:
     assert saving["interval"] == 0.0
     assert saving["saves"] == 4
     assert 0 < saving["seconds"] < 5
+
+
+def test_resumed_job_does_not_begin_with_a_checkpoint(open_run: OpenRun) -> None:
+    """What one costs is known from the last; the first step after a restart need not pay for it."""
+    settings = {"save_interval": None, "overhead": 1e-6}  # a save earns the next in hours
+    model = make_model()
+    with pytest.raises(Stopped), open_run(**settings).job("net", state={"model": model}) as job:
+        train_job(job, model, stop_after=8)
+    model = make_model()
+    with pytest.raises(Stopped), open_run(**settings).job("net", state={"model": model}) as job:
+        train_job(job, model, stop_after=3)
+    assert job.saved == job.resumed_from
+
+
+def test_best_weights_are_not_copied_for_a_checkpoint(open_run: OpenRun) -> None:
+    """They are a copy of the job's own, which nobody changes."""
+    run, model = open_run(), make_model()
+    with pytest.raises(Stopped), run.job("net", state={"model": model}) as job:
+        train_job(job, model, stop_after=8, monitor="accuracy")
+    assert job.state.best is not None
+    record, state = job.state.record(job.name, "cpu"), job.state
+    snapshot = Snapshot(record, state.unchanging(), state.fenced())
+    best = {key_of(tensor) for tensor in record["best"]["model"].values()}
+    live = {key_of(tensor) for tensor in record["model_state_dict"].values()}
+    assert not best & snapshot._pieces.keys()
+    assert live <= snapshot._pieces.keys()
 
 
 def test_interval_is_what_the_overhead_pays_for() -> None:

@@ -73,8 +73,9 @@ class Pace:
         self._stepped_at = None
 
     def resume(self, said: Mapping[str, Any]) -> None:
-        """Go on counting from what a checkpoint says that saving had cost."""
+        """Go on counting from what a checkpoint says that saving had cost, and costs each time."""
         self.total, self.saves = said.get("seconds", 0.0), said.get("saves", 0)
+        self.cost = said.get("interval", 0.0) * self.overhead or None
 
     def begun(self) -> None:
         """Count the time to the next from now."""

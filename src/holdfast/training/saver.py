@@ -155,15 +155,15 @@ class Saver:
         self.finish()
         self._must, self._waited, self._owed = must, 0.0, False
         with self._waiting():
-            position = self._state.position
-            record = self._state.record(self._name, self._device)
+            state, position = self._state, self._state.position
+            record = state.record(self._name, self._device)
             record["saving"] = self._said()
             snapshot = Snapshot(
                 self._store.named(record),
-                self._still[0],
-                self._state.fenced(),
+                state.unchanging(),
+                state.fenced(),
                 self._pinned,
-                self._state.settled(),
+                state.settled(),
             )
         self.pace.begun()
         self._unfenced = snapshot

@@ -144,6 +144,10 @@ class TrainState:
             known |= live.settled
         return known
 
+    def unchanging(self) -> set[int]:
+        """Return the keys of the storages that stay as they are, whatever is trained."""
+        return {*self.still, *(self.best.storages if self.best else ())}
+
     def fenced(self) -> set[int]:
         """Return the keys of the storages that change in an optimizer's step and only there."""
         optimizers = [o for o in self.objects.values() if isinstance(o, torch.optim.Optimizer)]
