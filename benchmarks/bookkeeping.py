@@ -133,6 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--jobs", default="90,10000")
     parser.add_argument("--epochs", type=int, default=sum(STAGES.values()))
+    parser.add_argument("--device", help="not used: the books know no device")
     options = parser.parse_args()
     heads = ("save ms", "status s", "start s", "of it .pth", "journal MB")
     print(f"{'jobs':>6}" + "".join(f"{head:>12}" for head in heads))
