@@ -11,13 +11,13 @@ from holdfast.data import Augment, ImageSet, on_device
 from holdfast.pipeline.machine import Machine
 from holdfast.pipeline.material import Sets
 from holdfast.rundir import JobName, Position, Result
-from holdfast.training import Ingredients, Job, Run, measure, train
+from holdfast.training import Ingredients, Job, Jobs, measure, train
 
 OnEntered = Callable[[JobName, Position | None], None]
 
 
 def run_job(
-    run: Run,
+    run: Jobs,
     config: RunConfig,
     machine: Machine,
     sets: Sets,
@@ -40,7 +40,7 @@ def run_job(
 
 
 def build_model(
-    run: Run, config: RunConfig, machine: Machine, num_classes: int, name: JobName
+    run: Jobs, config: RunConfig, machine: Machine, num_classes: int, name: JobName
 ) -> Backbone:
     """Make the job's model on its device, with the same first weights each time."""
     run.seed_for(name.backbone, name.fold)

@@ -4,6 +4,7 @@ from holdfast.training.evaluate import Predictions
 from holdfast.training.ingredients import Ingredients
 from holdfast.training.interrupt import StopRequest
 from holdfast.training.job import Job
+from holdfast.training.jobs import Jobs
 from holdfast.training.loop import measure, train
 from holdfast.training.opening import open_run
 from holdfast.training.randomness import steps_per_epoch, use_deterministic_kernels
@@ -15,6 +16,7 @@ from holdfast.training.state import TrainState
 __all__ = [
     "Ingredients",
     "Job",
+    "Jobs",
     "Predictions",
     "Progress",
     "Run",
