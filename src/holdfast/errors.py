@@ -8,6 +8,7 @@ HoldfastError                      1
 ├── RecoveryRefusedError           3   cannot be resumed exactly
 │   └── DamagedCheckpointError     3
 ├── DirectoryInUseError            4   another process holds the lock
+├── SupersededError                4   another process trains this job now
 ├── StorageError                   5   the disk refused
 └── TrainingDivergedError          1   the loss is not a number
 
@@ -71,6 +72,12 @@ class DamagedCheckpointError(RecoveryRefusedError):
 
 class DirectoryInUseError(HoldfastError):
     """Another process trains in this checkpoint directory."""
+
+    exit_code = 4
+
+
+class SupersededError(HoldfastError):
+    """This job was given to another process, which goes on from what was saved."""
 
     exit_code = 4
 

@@ -101,6 +101,17 @@ class RunConfig(_Settings):
     """Share of the training time that checkpoints may cost: they are made as often as it allows."""
     save_interval: float | None = Field(None, ge=0)
     """Seconds between checkpoints inside an epoch, where `overhead` is not to decide."""
+    engine: Literal["local", "ray"] = "local"
+    """Who trains the jobs: this process, one after the other, or Ray, on all its machines."""
+    ray_address: str | None = None
+    """Which Ray: auto (the one that runs here), local (one of its own), or HOST:PORT; unless
+    given, the one that runs here, or else one of its own."""
+    cpus_per_job: int | None = Field(None, ge=1)
+    """CPUs that Ray sets aside for a job; its threads, unless given."""
+    gpus_per_job: int | None = Field(None, ge=0)
+    """GPUs that Ray sets aside for a job; one, unless given, where jobs train on cuda."""
+    max_parallel: int | None = Field(None, ge=1)
+    """Jobs that Ray trains at a time, at most; as many as have room, unless given."""
     head: StageConfig = StageConfig(learning_rate=2e-3, augment=False)
     finetune: StageConfig = StageConfig(learning_rate=1e-3, augment=True)
     augment: AugmentConfig = AugmentConfig()
@@ -183,6 +194,7 @@ FREE_TO_CHANGE = frozenset(
     {
         *("checkpoint_dir", "preset", "data", "keep_latest", "overhead", "save_interval"),
         *("max_bad_images", "on_change"),
+        *("engine", "ray_address", "cpus_per_job", "gpus_per_job", "max_parallel"),
     }
 )
 """Settings that change no bit of the result; what the data are, their digest says."""

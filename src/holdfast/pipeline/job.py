@@ -8,6 +8,7 @@ from torch import nn
 from holdfast.backbones import Backbone, create_backbone
 from holdfast.config import RunConfig
 from holdfast.data import Augment, ImageSet, on_device
+from holdfast.errors import HoldfastError, TrainingDivergedError
 from holdfast.pipeline.machine import Machine
 from holdfast.pipeline.material import Sets
 from holdfast.rundir import JobName, Position, Result
@@ -37,6 +38,22 @@ def run_job(
         model = build_model(run, config, machine, len(classes), name)
         job.track(model=model)
         return train_and_measure(job, config, machine, model, sets, classes)
+
+
+def attempt(train: Callable[[], Result]) -> Result | str:
+    """Return what ``train`` returns, or what it failed of: the series goes on.
+
+    Raises:
+        HoldfastError, OSError: what would befall the next job as well.
+    """
+    try:
+        return train()
+    except TrainingDivergedError as error:
+        return str(error)
+    except (HoldfastError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - told, and in the exit code
+        return f"{type(error).__name__}: {error}"
 
 
 def build_model(

@@ -5,7 +5,7 @@ from holdfast.training.ingredients import Ingredients
 from holdfast.training.interrupt import StopRequest
 from holdfast.training.job import Job
 from holdfast.training.jobs import Jobs
-from holdfast.training.loop import measure, train
+from holdfast.training.loop import measure, stage_costs, train
 from holdfast.training.opening import open_run
 from holdfast.training.randomness import steps_per_epoch, use_deterministic_kernels
 from holdfast.training.run import Run
@@ -26,6 +26,7 @@ __all__ = [
     "TrainState",
     "measure",
     "open_run",
+    "stage_costs",
     "steps_per_epoch",
     "train",
     "use_deterministic_kernels",

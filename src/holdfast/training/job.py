@@ -11,7 +11,13 @@ import torch
 from torch import Tensor
 
 from holdfast.checkpoint import CheckpointStore, JobLedger, complete_job, move_aside, weights_only
-from holdfast.errors import Interrupted, StorageError, TrainingDivergedError, UsageError
+from holdfast.errors import (
+    Interrupted,
+    StorageError,
+    SupersededError,
+    TrainingDivergedError,
+    UsageError,
+)
 from holdfast.rundir import (
     CheckpointFile,
     HistoryRow,
@@ -27,6 +33,7 @@ from holdfast.training.settings import Progress, RunSettings
 from holdfast.training.stage import Stage
 from holdfast.training.state import Stateful, TrainState
 
+_NOT_ITS_FAULT = (StorageError, SupersededError)
 _LOSS_CHECK_STEPS = 16  # on cuda, looking at a number waits for the device
 
 
@@ -93,7 +100,7 @@ class Job:
                 self._saver.finish()
         if isinstance(error, Interrupted):
             self.ledger.interrupted(self.name, error.where)
-        elif isinstance(error, Exception) and not isinstance(error, StorageError):
+        elif isinstance(error, Exception) and not isinstance(error, _NOT_ITS_FAULT):
             self.ledger.failed(self.name, f"{type(error).__name__}: {error}")
 
     def track(self, **objects: Stateful) -> None:

@@ -206,16 +206,21 @@ class Run(Jobs):
 
         Jobs do not depend on each other, so their order changes no result.
         """
+        died = self.died(jobs)
+        return sorted(jobs, key=lambda job: died[job] if died.get(job, 0) >= DEATHS else 0)
+
+    def died(self, jobs: Sequence[JobName]) -> dict[JobName, int]:
+        """Return how often in a row jobs have died here and got no further; tell who waits."""
         newest = self._newest()
         start = Position(self.store.stages[0], 0)
-        died = deaths(self.ledger.records, newest, start, boot_id())
-        behind = {job: died[job] for job in jobs if died.get(job, 0) >= DEATHS}
-        for job, times in behind.items():
+        times = deaths(self.ledger.records, newest, start, boot_id())
+        died = {job: times[job] for job in jobs if job in times}
+        for job in [job for job in jobs if died.get(job, 0) >= DEATHS]:
             self.settings.on_notice(
-                f"{job} died {times} times in a row at {newest.get(job, start)} (out of memory, or "
-                "a crash in native code?): the others go first, then it is tried again"
+                f"{job} died {died[job]} times in a row at {newest.get(job, start)} (out of "
+                "memory, or a crash in native code?): the others go first, then it is tried again"
             )
-        return sorted(jobs, key=lambda job: behind.get(job, 0))
+        return died
 
     def which_are_pending(self, jobs: Sequence[JobName]) -> list[JobName]:
         """Return the jobs that are still to be trained, or whose weights are lost and remade."""
