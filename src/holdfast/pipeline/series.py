@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from holdfast.config import RunConfig
-from holdfast.errors import EXIT_COMPLETE, EXIT_JOB_FAILED
+from holdfast.errors import EXIT_COMPLETE, EXIT_JOB_FAILED, UsageError
 from holdfast.pipeline.describe import describe, describe_images
 from holdfast.pipeline.display import Display
 from holdfast.pipeline.engine import Engine, Series
@@ -105,8 +105,12 @@ def _train_pending(
 
 
 def _engine(config: RunConfig) -> Engine:
-    if config.engine == "ray":
+    if config.engine == "local":
+        return LocalEngine(config)
+    try:
         from holdfast.pipeline.on_ray import RayEngine
-
-        return RayEngine(config)
-    return LocalEngine(config)
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise UsageError("--engine ray needs Ray: pip install 'holdfast[ray]'") from None
+    return RayEngine(config)
