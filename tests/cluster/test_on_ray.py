@@ -103,7 +103,7 @@ def test_one_that_was_given_up_and_lives_does_no_harm(
         send(pid, signal.SIGSTOP)
     nodes.add()
     entered = len(driver.journal("job_resumed"))
-    wait_for(lambda: len(driver.journal("job_resumed")) > entered)
+    wait_for(lambda: trains(driver) and len(driver.journal("job_resumed")) > entered, 120)
     for worker in workers:
         send(worker, signal.SIGCONT)  # not its node, which would end it
     assert driver.wait() == 0, driver.output

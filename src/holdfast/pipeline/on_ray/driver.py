@@ -1,6 +1,9 @@
 """The driver: hands jobs out, writes down what workers tell, takes back what has died."""
 
+import threading
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +41,14 @@ class Driver:
         self._mailbox = _mailbox()
         self._needs = needs
         self._tasks: dict[ObjectRef[Outcome], JobName] = {}
+        self._tickets: Counter[JobName] = Counter()
         self._places: dict[JobName, str] = {}
         """The node of each attempt that has begun."""
         self._missed: dict[JobName, float] = {}
         self._looked_at = time.monotonic()
         self._ended: set[JobName] = set()
-        self._unfit: set[str] = set()
+        self._avoided: set[str] = set()
+        """Nodes that would give other bits, or hang."""
         self._most = min(series.config.max_parallel or _MOST_TASKS, _MOST_TASKS)
         self._fault: HoldfastError | None = None
 
@@ -86,19 +91,30 @@ class Driver:
         alive = {node["NodeID"] for node in _nodes() if node["Alive"]}
         lost = [job for job, node in self._places.items() if node not in alive]
         self._missed = {job: self._missed.get(job, now) for job in lost}
-        for task, job in [*self._tasks.items()]:
-            if now - self._missed.get(job, now) > _GRACE:
-                del self._missed[job]
-                ray.cancel(task, force=True)  # or Ray would start it anew, once it knows
-                self._forget(task)
+        hanging = {job for job, since in self._missed.items() if now - since > _GRACE}
+        if hanging:
+            self._avoided |= {self._places[job] for job in hanging}
+            self._missed.clear()
+            # those that wait may wait for an answer of that node's, which Ray does for minutes
+            self._withdraw(lambda job: job in hanging or job not in self._places)
+
+    def _withdraw(self, of: Callable[[JobName], bool]) -> None:
+        """Take tasks away from Ray, and hand their jobs out again."""
+        for task, job in [(task, job) for task, job in self._tasks.items() if of(job)]:
+            ray.get(self._mailbox.withdraw.remote(job, self._tickets[job]))
+            # in a thread: it waits for the node that hangs
+            threading.Thread(target=_cancel, args=(task,), daemon=True).start()
+            self._forget(task)
 
     def _hand_out(self) -> None:
         # Ray starts a task anew whose worker or node dies; after that it is the schedule's turn
-        task = ray.remote(train_job).options(max_retries=DEATHS - 1, **self._needs)
-        if self._unfit:
-            others = {"ray.io/node-id": f"!in({','.join(sorted(self._unfit))})"}
-            task = task.options(label_selector=others)
+        options: dict[str, Any] = {"max_retries": DEATHS - 1, **self._needs}
+        if self._avoided:
+            others = f"!in({','.join(sorted(self._avoided))})"
+            options["label_selector"] = {"ray.io/node-id": others}
+        task = ray.remote(train_job).options(**options)
         while len(self._tasks) < self._most and (job := self._schedule.take()) is not None:
+            self._tickets[job] += 1
             self._tasks[task.remote(self._order(job), self._mailbox)] = job
 
     def _order(self, job: JobName) -> Order:
@@ -112,6 +128,7 @@ class Driver:
         return Order(
             config=config.model_copy(update=settled),
             job=job,
+            ticket=self._tickets[job],
             run_id=self._ledger.run_id,
             recorded={name: self._run[name] for name in ("machine", "classes", "data")},
             changes=tuple(self._ledger.changes_in(job)),
@@ -153,8 +170,7 @@ class Driver:
             f"{job} died {stuck} times in a row at {position or 'its beginning'} (out of memory, "
             "or a crash in native code?): the others go first, then it is tried again"
         )
-        for task in [task for task, of in self._tasks.items() if of == job]:
-            ray.cancel(task, force=True)
+        self._withdraw(lambda other: other == job)
 
     def _take_back(self, task: "ObjectRef[Outcome]") -> None:
         try:
@@ -192,10 +208,10 @@ class Driver:
 
     def _avoid(self, outcome: Outcome) -> None:
         """Place nothing more on a node that would not give the run's bits."""
-        if outcome.node not in self._unfit:
-            self._unfit.add(outcome.node)
+        if outcome.node not in self._avoided:
+            self._avoided.add(outcome.node)
             self._display.notice(f"node {outcome.node[:8]} is left out: {outcome.text}")
-        nodes = [n for n in _nodes() if n["Alive"] and n["NodeID"] not in self._unfit]
+        nodes = [n for n in _nodes() if n["Alive"] and n["NodeID"] not in self._avoided]
         if not any(n["Resources"].get("CPU", 0) >= self._needs["num_cpus"] for n in nodes):
             self._fault = RecoveryRefusedError(
                 f"no machine of this cluster can train the run: {outcome.text}"
@@ -206,8 +222,12 @@ class Driver:
         ray.get(self._mailbox.stop.remote(number))
         while any(job in self._places for job in self._tasks.values()):
             self._look()
-        for task in self._tasks:
-            ray.cancel(task, force=True)
+        for task in self._tasks:  # those that wait for room; in threads, as above
+            threading.Thread(target=_cancel, args=(task,), daemon=True).start()
+
+
+def _cancel(task: "ObjectRef[Outcome]") -> None:
+    ray.cancel(task, force=True)
 
 
 def _nodes() -> list[dict[str, Any]]:
