@@ -22,6 +22,7 @@ from holdfast.rundir import (
     Result,
     Sources,
     boot_id,
+    damage,
     find_faults,
     kept,
     list_all_checkpoints,
@@ -33,12 +34,12 @@ from holdfast.rundir import (
 )
 from holdfast.status import render_text, summarise
 from holdfast.storage import (
-    DirectoryLock,
     remove,
     remove_temporaries,
     settle_directory,
     write_atomically,
 )
+from holdfast.storage.objects import lock_of
 
 _FEW_JOBS = 400
 _PATIENCE = 100  # 1 % of the time, at most, goes into what only people and lost journals need
@@ -66,16 +67,18 @@ class Ledger:
         """What `hold` found damaged and rebuilt, by file name, with the reason."""
         self._books = Books.of(directory)
         self._default_backbones = default_backbones or []
-        self._lock = DirectoryLock(directory / LOCK)
+        self._lock = lock_of(directory / LOCK, damage)
 
     def hold(self) -> None:
         """Become the directory's writer: lock it, and end what a dead writer left half-done.
 
         Raises:
             DirectoryInUseError: another process is the writer.
+            LeaseLostError: another process has become it, of a run on object storage.
             RecoveryRefusedError: a newer Holdfast was.
         """
         if self.holding:
+            self._lock.check()
             return
         newly = self._lock.acquire()
         self.holding = True

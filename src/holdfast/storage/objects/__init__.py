@@ -1,0 +1,34 @@
+"""Runs on object storage: a scratch directory here, a mirror of it there, one lease for both.
+
+Nothing of this needs obstore before a URL is given.
+"""
+
+from holdfast.storage.objects.address import is_url
+from holdfast.storage.objects.places import (
+    fetch,
+    is_outline,
+    is_safe,
+    located,
+    lock_of,
+    look,
+    shown,
+    tell,
+    thorough,
+    viewed,
+    whole,
+)
+
+__all__ = [
+    "fetch",
+    "is_outline",
+    "is_safe",
+    "is_url",
+    "located",
+    "lock_of",
+    "look",
+    "shown",
+    "tell",
+    "thorough",
+    "viewed",
+    "whole",
+]

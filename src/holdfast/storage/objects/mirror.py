@@ -1,0 +1,224 @@
+"""The thread that brings the store what the disk has, and what it says when it cannot."""
+
+import random
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from holdfast.errors import LeaseLostError, StorageError
+from holdfast.storage import disk
+from holdfast.storage.objects.clock import now
+from holdfast.storage.objects.lease import Lease
+from holdfast.storage.objects.outbox import Batch, Outbox, Put
+from holdfast.storage.objects.segments import GROWS, Growth
+from holdfast.storage.objects.store import AwayError, ConflictError, Store
+from holdfast.storage.objects.synced import Synced
+
+Damage = Callable[[Path], str | None]
+OnNotice = Callable[[str], None]
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 30.0
+
+
+class Mirror:
+    """Sends what happens in a directory to the store, for as long as the lease is held.
+
+    ``damage`` says what is wrong with a ``.pth``: one that is damaged on the disk is not sent.
+    ``segments`` are the objects that hold the journal so far; those sent now carry ``token``.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        synced: Synced,
+        lease: Lease,
+        token: int,
+        segments: list[str],
+        damage: Damage,
+        on_notice: OnNotice,
+    ) -> None:
+        self._store, self._synced, self._lease = store, synced, lease
+        self._damage, self.on_notice = damage, on_notice
+        self._directory = synced.directory
+        self._token, self._segments = token, segments
+        self._growths: dict[str, Growth] = {}
+        self.outbox = Outbox(self._directory, self._growth, synced.forget)
+        self._away: str | None = None
+        self._fault: BaseException | None = None
+        self._progress = now()
+        self._stop = threading.Event()
+        self._following = ExitStack()
+        self._thread = threading.Thread(target=self._work, name="mirror", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow the directory, and to send."""
+        self._following.enter_context(disk.following(self.outbox.hear))
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise what ended the thread, which nobody expected, or LeaseLostError."""
+        self._lease.check()
+        if self._fault is not None:
+            raise self._fault
+
+    def is_safe(self, path: Path) -> bool:
+        """Tell whether the store has a file as it is now."""
+        return path.relative_to(self._directory).as_posix() not in self.outbox.lacks()
+
+    def drain(self, patience: float) -> None:
+        """Wait until the store has everything, or has stayed away for ``patience`` seconds.
+
+        Raises:
+            StorageError: it lacks something; how much, and where that is.
+        """
+        self._progress = max(self._progress, now())
+        while left := self.outbox.lacks():
+            self.check()
+            if self._away is not None and now() - self._progress > patience:
+                break
+            self.outbox.wait(0.2)
+        if left:
+            why = f" ({self._away})" if self._away else ""
+            raise StorageError(
+                f"{self._store.address}: {_files(left)} NOT in the store and in "
+                f"{self._directory} only{why}; run the same command again on this machine"
+            )
+
+    def close(self) -> None:
+        """Stop sending; what is left stays in the directory."""
+        self._following.close()
+        self._stop.set()
+        self.outbox.close()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _growth(self, name: str) -> Growth:
+        if name not in self._growths:
+            old = [n for n in self._segments if n.startswith(f"{name}.d/")]
+            self._growths[name] = Growth(name, self._token, old)
+        return self._growths[name]
+
+    def _work(self) -> None:
+        wait = _FIRST_WAIT
+        try:
+            while not self._stop.is_set() and (batch := self.outbox.take()):
+                if self._try(batch):
+                    wait = _FIRST_WAIT
+                else:
+                    self._stop.wait(wait * random.uniform(0.5, 1.0))
+                    wait = min(2 * wait, _LONGEST_WAIT)
+        except LeaseLostError:  # told by whoever asks `check`
+            return
+        except BaseException as error:
+            self._fault = error
+            raise
+
+    def _try(self, batch: Batch) -> bool:
+        """Send a batch; what cannot be sent now is put back."""
+        try:
+            self._send(batch)
+        except (StorageError, OSError) as error:
+            self.outbox.put_back(batch)
+            self._tell_away(error)
+            return False
+        self._tell_back()
+        return True
+
+    def _send(self, batch: Batch) -> None:
+        gone = False
+        while batch.puts:
+            gone |= not self._put(batch.puts[0])
+            self._done(batch.puts.pop(0).name)
+        for growth in self._growths.values():
+            while growth.old:
+                self._remove(growth.old[0])
+                del growth.old[0]
+        if gone:  # what took its place may not have been sent yet
+            self.outbox.put_back(batch)
+            batch.removals = []
+        while batch.removals:
+            self._remove(batch.removals[0])
+            self._synced.forget(batch.removals[0])
+            self._done(batch.removals.pop(0))
+        self._synced.save()
+
+    def _done(self, name: str) -> None:
+        self._progress = now()
+        self.outbox.sent(name)
+
+    def _put(self, put: Put) -> bool:
+        """Send one file; False where it is gone."""
+        if isinstance(put.data, Path):
+            return self._put_weights(put.name, put.data)
+        self._ask_lease()
+        if put.segment is not None:
+            self._append(put)
+        else:
+            self._store.put(put.name, put.data)
+        self._ask_lease()
+        return True
+
+    def _append(self, put: Put) -> None:
+        assert put.segment is not None and isinstance(put.data, bytes)
+        growth = self._growth(put.name)
+        try:
+            self._store.create(put.segment.name, put.data)
+        except ConflictError as error:  # ours, its answer lost; or nobody knows whose
+            growth.begin_again()
+            raise AwayError(f"{self._store.address}: sends {put.name} again") from error
+        growth.has(put.segment, len(put.data))
+
+    def _put_weights(self, name: str, path: Path) -> bool:
+        if self._synced.is_skeleton(name):
+            return True
+        reason = self._damage(path)
+        if not path.exists():
+            return False
+        if reason is not None:
+            self.on_notice(f"{name}: {reason}; NOT sent to {self._store.address}")
+            return True
+        self._ask_lease()
+        before = path.stat().st_mtime_ns
+        try:
+            etag = self._store.put(name, path)
+        except FileNotFoundError:
+            return False
+        self._ask_lease()
+        if path.exists() and path.stat().st_mtime_ns == before:
+            self._synced.note(name, etag.strip('"'))
+        return True
+
+    def _remove(self, name: str) -> None:
+        self._ask_lease()
+        self._store.delete(name)
+
+    def _ask_lease(self) -> None:
+        """Refuse to write, or to take it that something is written, without a good lease."""
+        self._lease.check()
+        if not self._lease.is_good:
+            raise AwayError(f"{self._store.address}: the lease could not be renewed in time")
+
+    def _tell_away(self, error: Exception) -> None:
+        if self._away is None:
+            self.on_notice(
+                f"{error}: training goes on in {self._directory}, "
+                f"{_files(self.outbox.lacks())} NOT in the store yet; tried again"
+            )
+        self._away = str(error)
+
+    def _tell_back(self) -> None:
+        if self._away is not None and not self.outbox.lacks():
+            self._away = None
+            self.on_notice(f"{self._store.address}: has caught up, all that was saved is there")
+
+
+def _files(names: set[str]) -> str:
+    return "1 file is" if len(names) == 1 else f"{len(names)} files are"
+
+
+def first_to_send(directory: Path, synced: Synced, names: list[str]) -> list[str]:
+    """Return, of a directory's files, those that the store does not have as they are."""
+    grown = [name for name in names if name.endswith(GROWS)]
+    others = [n for n in names if n not in grown and not synced.is_skeleton(n)]
+    return [*(n for n in others if not synced.is_clean(n)), *grown]

@@ -1,0 +1,262 @@
+"""One prefix of an object store, with faults as one line and uploads that are checked."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import StorageError, UsageError
+from holdfast.storage.objects.address import Address
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as Client
+
+PART = 8 << 20
+"""Bytes of one part of a large upload."""
+
+_AT_ONCE = 4  # parts; on a slow link each must still arrive in the time of a request
+_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "GOOGLE_BASE_URL")
+_STATUS = re.compile(r"status code: (\d{3})")
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_MD5 = re.compile(r"[0-9a-f]{32}(-\d+)?")
+
+
+class AwayError(StorageError):
+    """The store does not answer, or not now; what was asked for may work later."""
+
+
+class ConflictError(StorageError):
+    """A conditional write found another object there than was expected."""
+
+
+class NoRangesError(StorageError):
+    """The store gives objects only whole."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object, as a listing has it."""
+
+    name: str
+    size: int
+    etag: str
+    modified: float
+    """When it was written, in seconds since 1970, by the server's clock."""
+
+
+@dataclass
+class Times:
+    """How long one request may take, and how often it is tried at once."""
+
+    request: float = 120.0
+    retries: int = 3
+    patience: float = 15.0
+    """Seconds after which a request is not tried again."""
+
+
+LEASE_TIMES = Times(request=5.0, retries=1, patience=5.0)
+
+
+@dataclass
+class Store:
+    """The objects below an address; every method may raise `AwayError` or `StorageError`."""
+
+    address: Address
+    times: Times = field(default_factory=Times)
+    sums_are_md5: bool = False
+    """Whether an ETag is known to be the MD5 of what arrived; `probe` finds out."""
+
+    def __post_init__(self) -> None:
+        self._client = _connect(self.address, self.times)
+
+    def put(self, name: str, data: bytes | Path) -> str:
+        """Write an object, whole or not at all; return its ETag.
+
+        S3 is sent SHA-256 sums to check. Where the ETag it answers with is the MD5 of what it
+        received, that is compared too: not every server looks at the sums.
+        """
+        return self._put(name, data)
+
+    def create(self, name: str, data: bytes) -> str:
+        """Write an object that is not there yet; ConflictError where it is."""
+        return self._put(name, data, mode="create")
+
+    def replace(self, name: str, data: bytes, etag: str) -> str:
+        """Write an object if its ETag is still this one; ConflictError where it is not."""
+        return self._put(name, data, mode={"e_tag": etag, "version": None})
+
+    def get(self, name: str) -> tuple[bytes, str] | None:
+        """Return an object and its ETag; None where there is none."""
+        import obstore
+
+        try:
+            with self._faults(name):
+                found = obstore.get(self._client, name)
+                return bytes(found.bytes()), found.meta["e_tag"] or ""
+        except FileNotFoundError:
+            return None
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Yield the bytes of an object; FileNotFoundError where there is none."""
+        import obstore
+
+        with self._faults(name):
+            for piece in obstore.get(self._client, name).stream(min_chunk_size=1 << 20):
+                yield bytes(piece)
+
+    def range(self, name: str, start: int, end: int) -> bytes:
+        """Return some bytes of an object; FileNotFoundError where there is none."""
+        import obstore
+
+        with self._faults(name):
+            return bytes(obstore.get_range(self._client, name, start=start, end=end))
+
+    def list(self) -> dict[str, Entry]:
+        """Return every object by its name, relative to the address."""
+        import obstore
+
+        with self._faults(""):
+            metas = [meta for chunk in obstore.list(self._client) for meta in chunk]
+        return {
+            meta["path"]: Entry(
+                meta["path"],
+                meta["size"],
+                (meta["e_tag"] or "").strip('"'),
+                meta["last_modified"].timestamp(),
+            )
+            for meta in metas
+        }
+
+    def delete(self, name: str) -> None:
+        """Remove an object; it may be gone already."""
+        import obstore
+
+        with self._faults(name):
+            try:
+                obstore.delete(self._client, name)
+            except FileNotFoundError:
+                return
+
+    def _put(self, name: str, data: bytes | Path, mode: Any = "overwrite") -> str:
+        import obstore
+
+        with self._faults(name):
+            # a condition holds for one request only
+            multipart = None if mode == "overwrite" else False
+            result = obstore.put(
+                self._client,
+                name,
+                data,
+                mode=mode,
+                use_multipart=multipart,
+                chunk_size=PART,
+                max_concurrency=_AT_ONCE,
+            )
+        etag = result["e_tag"] or ""
+        if self.sums_are_md5 and not _is_sum_of(etag.strip('"'), data):
+            raise AwayError(f"{self._where(name)}: arrived damaged, and is sent again")
+        return etag
+
+    def _where(self, name: str) -> str:
+        return f"{self.address}/{name}" if name else str(self.address)
+
+    @contextmanager
+    def _faults(self, name: str) -> Iterator[None]:
+        from obstore import exceptions as refused
+
+        try:
+            yield
+        except (refused.AlreadyExistsError, refused.PreconditionError) as error:
+            raise ConflictError(f"{self._where(name)}: another object is there") from error
+        except FileNotFoundError as error:
+            if "NoSuchBucket" in str(error):
+                raise StorageError(self._no_bucket()) from error
+            raise
+        except (refused.BaseError, OSError) as error:
+            raise self._fault(name, str(error)) from error
+
+    def _fault(self, name: str, text: str) -> StorageError:
+        """Return one line for what the library says in twenty."""
+        if "non-partial" in text:
+            return NoRangesError(f"{self._where(name)}: the store gives no part of an object")
+        status, code = _STATUS.search(text), _CODE.search(text)
+        number = int(status[1]) if status else 0
+        answer = f"{number} {code[1]}" if status and code else status[1] if status else ""
+        if code and code[1] == "NoSuchBucket":
+            return StorageError(self._no_bucket())
+        if number in (401, 403) or "credential" in text.lower():
+            reason = f"access refused ({answer or 'no credentials'}); look at the credentials in "
+            return StorageError(
+                f"{self._where(name)}: {reason}the environment (AWS_ACCESS_KEY_ID …)"
+            )
+        if 400 <= number < 500 and number not in (408, 409, 429):
+            return StorageError(f"{self._where(name)}: the store refuses ({answer})")
+        reason = f"answers {answer}" if answer else f"does not answer ({_short(text)})"
+        return AwayError(f"{self.address}: the store {reason}")
+
+    def _no_bucket(self) -> str:
+        return f"{self.address}: there is no bucket {self.address.bucket}; make it, or name another"
+
+
+def _connect(address: Address, times: Times) -> "Client":
+    try:
+        from obstore import exceptions as refused
+        from obstore.store import from_url
+    except ImportError:
+        raise UsageError(f"{address}: needs obstore; pip install 'holdfast[cloud]'") from None
+    plain = any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS)
+    config: Any = {"checksum_algorithm": "sha256"} if address.scheme == "s3" else {}
+    try:
+        return from_url(
+            str(address),
+            config=config,
+            client_options={
+                "allow_http": plain,
+                "connect_timeout": "5s",
+                "timeout": timedelta(seconds=times.request),
+            },
+            retry_config={
+                "max_retries": times.retries,
+                "retry_timeout": timedelta(seconds=times.patience),
+                "backoff": {"max_backoff": timedelta(seconds=times.patience / 3)},
+            },
+        )
+    except (refused.BaseError, ValueError) as error:
+        raise UsageError(f"{address}: {_short(str(error))}") from error
+
+
+def _short(text: str) -> str:
+    """Return the cause that stands last in a chain of causes."""
+    line = text.partition("\n")[0].rstrip()
+    return line.rpartition(": ")[2].rpartition(" - ")[2][:120] or "no reason given"
+
+
+def _is_sum_of(etag: str, data: bytes | Path) -> bool:
+    """Tell whether an ETag is the MD5 of ``data``; one that is no MD5 says nothing."""
+    if not _MD5.fullmatch(etag):
+        return True
+    whole, parts = _md5(), []
+    for piece in _pieces(data):
+        whole.update(piece)
+        parts.append(_md5(piece).digest())
+    if "-" not in etag:
+        return etag == whole.hexdigest()
+    return etag == f"{_md5(b''.join(parts)).hexdigest()}-{len(parts)}"
+
+
+def _md5(data: bytes = b"") -> "hashlib._Hash":
+    return hashlib.md5(data, usedforsecurity=False)
+
+
+def _pieces(data: bytes | Path) -> Iterator[bytes]:
+    if isinstance(data, bytes):
+        yield from (data[at : at + PART] for at in range(0, len(data), PART))
+        return
+    with data.open("rb") as file:
+        while piece := file.read(PART):
+            yield piece
