@@ -20,7 +20,7 @@ from holdfast.errors import DirectoryInUseError, LeaseLostError, StorageError
 from holdfast.storage.boot import boot_id
 from holdfast.storage.lock import is_alive
 from holdfast.storage.objects.clock import now
-from holdfast.storage.objects.store import ConflictError, Store
+from holdfast.storage.objects.store import ConflictError, Store, Version
 from holdfast.storage.objects.waits import lease_seconds
 
 LEASE = ".lease"
@@ -80,10 +80,10 @@ class Claim:
         return f"process {self.pid} on {self.host}, since {self.since}"
 
 
-def read_claim(store: Store) -> tuple[Claim | None, str]:
-    """Return who holds the lease, or has held it last, and the ETag of the object."""
+def read_claim(store: Store) -> tuple[Claim | None, Version | None]:
+    """Return who holds the lease, or has held it last, and the version of the object."""
     found = store.get(LEASE)
-    return (Claim.parse(found[0]), found[1]) if found else (None, "")
+    return (Claim.parse(found[0]), found[1]) if found else (None, None)
 
 
 class Lease:
@@ -100,7 +100,7 @@ class Lease:
         """Who held it before."""
         self._store, self._conditional, self._on_notice = store, conditional, on_notice
         self._claim: Claim | None = None
-        self._etag = ""
+        self._version: Version | None = None
         self._good_until = 0.0
         self._lost: str | None = None
         self._stop = threading.Event()
@@ -114,11 +114,11 @@ class Lease:
             DirectoryInUseError: the holder is alive; told at its first renewal.
             AwayError: the store does not answer.
         """
-        claim, etag = read_claim(self._store)
+        claim, version = read_claim(self._store)
         if claim is not None and not claim.released and not claim.is_dead:
-            etag = self._watch(claim)
+            version = self._watch(claim)
         self.predecessor = claim
-        self._take(Claim.of_this_process((claim.token if claim else 0) + 1), etag)
+        self._take(Claim.of_this_process((claim.token if claim else 0) + 1), version)
         self._thread = threading.Thread(target=self._renew_on, name="lease", daemon=True)
         self._thread.start()
 
@@ -160,22 +160,22 @@ class Lease:
             if self._lost is None and self._claim is not None:
                 self._write(replace(self._claim, renewed=self._claim.renewed + 1))
 
-    def _watch(self, claim: Claim) -> str:
-        """Wait as long as a claim is good for; return the ETag if it is not renewed meanwhile."""
+    def _watch(self, claim: Claim) -> Version | None:
+        """Wait as long as a claim is good for; return its version if it is not renewed."""
         self._on_notice(
             f"{self._store.address} was in use by {claim}: waiting {claim.seconds:.0f} s to see "
             "whether it is still alive"
         )
         until = now() + claim.seconds
-        etag = ""
+        version = None
         while now() < until:
             time.sleep(min(claim.seconds / (4 * _RENEWALS), max(until - now(), 0.01)))
-            current, etag = read_claim(self._store)
+            current, version = read_claim(self._store)
             if current is None or current.released:
-                return etag
+                return version
             if current != claim:
                 raise DirectoryInUseError(self._in_use(current))
-        return etag
+        return version
 
     def _in_use(self, claim: Claim) -> str:
         return (
@@ -183,28 +183,28 @@ class Lease:
             "--checkpoint-dir (`holdfast status` only reads, and works meanwhile)"
         )
 
-    def _take(self, claim: Claim, etag: str) -> None:
+    def _take(self, claim: Claim, old: Version | None) -> None:
         sent = now()
         try:
-            self._etag = self._send(claim, etag)
+            self._version = self._send(claim, old)
         except ConflictError:
-            there, self._etag = read_claim(self._store)
+            there, self._version = read_claim(self._store)
             if there is None or there.id != claim.id:  # it may be ours, its answer lost
                 raise DirectoryInUseError(
                     self._in_use(there) if there else f"{self._store.address} is being taken"
                 ) from None
         if not self._conditional:
             time.sleep(_SETTLE)
-            there, self._etag = read_claim(self._store)
+            there, self._version = read_claim(self._store)
             if there is None or there.id != claim.id:
                 raise DirectoryInUseError(self._in_use(there or claim))
         self._claim, self._good_until = claim, self._limit(sent, claim)
 
-    def _send(self, claim: Claim, etag: str) -> str:
+    def _send(self, claim: Claim, old: Version | None) -> Version:
         if not self._conditional:
             return self._store.put(LEASE, claim.encode())
-        if etag:
-            return self._store.replace(LEASE, claim.encode(), etag)
+        if old is not None:
+            return self._store.replace(LEASE, claim.encode(), old)
         return self._store.create(LEASE, claim.encode())
 
     def _write(self, claim: Claim) -> None:
@@ -213,21 +213,21 @@ class Lease:
         try:
             if not self._conditional:
                 self._must_be_ours()
-            self._etag = self._send(claim, self._etag)
+            self._version = self._send(claim, self._version)
         except ConflictError:
-            self._etag = self._must_be_ours()  # a repeated request finds its own first write
+            self._version = self._must_be_ours()  # a repeated request finds its own first write
             if self._lost is None:
-                self._etag = self._send(claim, self._etag)
+                self._version = self._send(claim, self._version)
         if self._lost is None:
             self._claim, self._good_until = claim, self._limit(sent, claim)
 
-    def _must_be_ours(self) -> str:
-        there, etag = read_claim(self._store)
+    def _must_be_ours(self) -> Version | None:
+        there, version = read_claim(self._store)
         assert self._claim is not None
         if there is None or there.id != self._claim.id:
             who = f"{there} has" if there else "somebody has removed"
             self._lose(f"{self._store.address}: {who} it now, and this process has lost its lease")
-        return etag
+        return version
 
     def _lose(self, why: str) -> None:
         self._lost = (

@@ -181,12 +181,12 @@ class Mirror:
         self._ask_lease()
         before = path.stat().st_mtime_ns
         try:
-            etag = self._store.put(name, path)
+            version = self._store.put(name, path)
         except FileNotFoundError:
             return False
         self._ask_lease()
         if path.exists() and path.stat().st_mtime_ns == before:
-            self._synced.note(name, etag.strip('"'))
+            self._synced.note(name, version.etag)
         return True
 
     def _remove(self, name: str) -> None:

@@ -5,9 +5,9 @@ import uuid
 from dataclasses import dataclass
 
 from holdfast.errors import StorageError
-from holdfast.storage.objects.store import AwayError, ConflictError, Store
+from holdfast.storage.objects.store import AwayError, ConflictError, Store, Version
 
-_NO_ETAG = '"00000000000000000000000000000000"'
+_ANOTHER = Version("0" * 32, "1")
 
 
 @dataclass(frozen=True)
@@ -27,28 +27,28 @@ def probe(store: Store) -> Honours:
     """
     name, data = f".probe-{uuid.uuid4().hex}", uuid.uuid4().bytes
     try:
-        etag = _write(store, name, data)
-        kept = _refuses(store, name, None) and _refuses(store, name, _NO_ETAG)
-        kept = kept and _replaces(store, name, etag)
+        version = _write(store, name, data)
+        kept = _refuses(store, name, None) and _refuses(store, name, _ANOTHER)
+        kept = kept and _replaces(store, name, version)
     finally:
         store.delete(name)
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    return Honours(kept, etag.strip('"') == md5)
+    return Honours(kept, version.etag == md5)
 
 
-def _write(store: Store, name: str, data: bytes) -> str:
+def _write(store: Store, name: str, data: bytes) -> Version:
     try:
         return store.create(name, data)
     except ConflictError:  # our own, repeated after its answer was lost
         return store.put(name, data)
 
 
-def _refuses(store: Store, name: str, etag: str | None) -> bool:
+def _refuses(store: Store, name: str, old: Version | None) -> bool:
     try:
-        if etag is None:
+        if old is None:
             store.create(name, b"another")
         else:
-            store.replace(name, b"another", etag)
+            store.replace(name, b"another", old)
     except AwayError:
         raise
     except (ConflictError, StorageError):  # also where it knows no conditions and says so
@@ -56,10 +56,10 @@ def _refuses(store: Store, name: str, etag: str | None) -> bool:
     return False
 
 
-def _replaces(store: Store, name: str, etag: str) -> bool:
+def _replaces(store: Store, name: str, version: Version) -> bool:
     """Tell whether the right ETag lets a write through; 501 and the like do not."""
     try:
-        store.replace(name, b"the second", etag)
+        store.replace(name, b"the second", version)
     except AwayError:
         raise
     except StorageError:

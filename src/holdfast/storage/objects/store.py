@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -36,6 +36,25 @@ class ConflictError(StorageError):
 
 class NoRangesError(StorageError):
     """The store gives objects only whole."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """What tells what was written at one time from what is written later."""
+
+    etag: str
+    number: str = ""
+    """The generation that Google's servers count by."""
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any]) -> "Version":
+        """Read it off what the library returns."""
+        return cls((meta["e_tag"] or "").strip('"'), meta["version"] or "")
+
+    def condition(self) -> dict[str, str]:
+        """Return the same as the library takes it."""
+        number = {"version": self.number} if self.number else {}
+        return {"e_tag": f'"{self.etag}"', **number}
 
 
 @dataclass(frozen=True)
@@ -74,30 +93,30 @@ class Store:
     def __post_init__(self) -> None:
         self._client = _connect(self.address, self.times)
 
-    def put(self, name: str, data: bytes | Path) -> str:
-        """Write an object, whole or not at all; return its ETag.
+    def put(self, name: str, data: bytes | Path) -> Version:
+        """Write an object, whole or not at all.
 
         S3 is sent SHA-256 sums to check. Where the ETag it answers with is the MD5 of what it
         received, that is compared too: not every server looks at the sums.
         """
         return self._put(name, data)
 
-    def create(self, name: str, data: bytes) -> str:
+    def create(self, name: str, data: bytes) -> Version:
         """Write an object that is not there yet; ConflictError where it is."""
         return self._put(name, data, mode="create")
 
-    def replace(self, name: str, data: bytes, etag: str) -> str:
-        """Write an object if its ETag is still this one; ConflictError where it is not."""
-        return self._put(name, data, mode={"e_tag": etag, "version": None})
+    def replace(self, name: str, data: bytes, old: Version) -> Version:
+        """Write an object if it is still the old one; ConflictError where it is not."""
+        return self._put(name, data, mode=old.condition())
 
-    def get(self, name: str) -> tuple[bytes, str] | None:
-        """Return an object and its ETag; None where there is none."""
+    def get(self, name: str) -> tuple[bytes, Version] | None:
+        """Return an object and its version; None where there is none."""
         import obstore
 
         try:
             with self._faults(name):
                 found = obstore.get(self._client, name)
-                return bytes(found.bytes()), found.meta["e_tag"] or ""
+                return bytes(found.bytes()), Version.of(found.meta)
         except FileNotFoundError:
             return None
 
@@ -126,7 +145,7 @@ class Store:
             meta["path"]: Entry(
                 meta["path"],
                 meta["size"],
-                (meta["e_tag"] or "").strip('"'),
+                Version.of(meta).etag,
                 meta["last_modified"].timestamp(),
             )
             for meta in metas
@@ -142,7 +161,7 @@ class Store:
             except FileNotFoundError:
                 return
 
-    def _put(self, name: str, data: bytes | Path, mode: Any = "overwrite") -> str:
+    def _put(self, name: str, data: bytes | Path, mode: Any = "overwrite") -> Version:
         import obstore
 
         with self._faults(name):
@@ -157,10 +176,10 @@ class Store:
                 chunk_size=PART,
                 max_concurrency=_AT_ONCE,
             )
-        etag = result["e_tag"] or ""
-        if self.sums_are_md5 and not _is_sum_of(etag.strip('"'), data):
+        version = Version.of(result)
+        if self.sums_are_md5 and not _is_sum_of(version.etag, data):
             raise AwayError(f"{self._where(name)}: arrived damaged, and is sent again")
-        return etag
+        return version
 
     def _where(self, name: str) -> str:
         return f"{self.address}/{name}" if name else str(self.address)
