@@ -21,7 +21,7 @@ PATH_EFFECTS = {  # the same as methods of a path
     *("rename", "unlink", "write_text", "write_bytes", "mkdir", "rmdir", "touch"),
     *("symlink_to", "hardlink_to"),
 }
-GOES_ON = {PACKAGE / "pipeline" / "series.py"}  # records the failure, and tells it at the end
+GOES_ON = {PACKAGE / "pipeline" / "job.py"}  # records the failure, and tells it at the end
 
 
 def tree(path: Path) -> ast.Module:

@@ -9,6 +9,7 @@ HoldfastError                      1
 │   └── DamagedCheckpointError     3
 ├── DirectoryInUseError            4   another process holds the lock
 │   └── LeaseLostError             4   another process has taken it from this one
+├── SupersededError                4   another process trains this job now
 ├── StorageError                   5   the disk refused
 └── TrainingDivergedError          1   the loss is not a number
 
@@ -78,6 +79,12 @@ class DirectoryInUseError(HoldfastError):
 
 class LeaseLostError(DirectoryInUseError):
     """Another process has taken over the run on object storage while this one was cut off."""
+
+
+class SupersededError(HoldfastError):
+    """This job was given to another process, which goes on from what was saved."""
+
+    exit_code = 4
 
 
 class StorageError(HoldfastError):

@@ -1,5 +1,6 @@
 """What a checkpoint is: its record, its file, which to keep, and who writes beside it."""
 
+from holdfast.checkpoint.job_ledger import JobLedger, SentLedger, write_down
 from holdfast.checkpoint.ledger import Ledger
 from holdfast.checkpoint.manager import CheckpointManager
 from holdfast.checkpoint.record import CheckpointRecord, make_record, weights_only
@@ -14,8 +15,10 @@ __all__ = [
     "CheckpointManager",
     "CheckpointRecord",
     "CheckpointStore",
+    "JobLedger",
     "Ledger",
     "PinnedCopies",
+    "SentLedger",
     "Snapshot",
     "clear_images",
     "complete_job",
@@ -28,4 +31,5 @@ __all__ = [
     "repair",
     "storages_of",
     "weights_only",
+    "write_down",
 ]

@@ -2,12 +2,11 @@
 
 import time
 import uuid
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from holdfast.checkpoint.mend import mend_journal
+from holdfast.checkpoint.mend import mend_journal, run_id_of_checkpoints
 from holdfast.rundir import (
     DEFAULT_STAGES,
     LOCK,
@@ -20,15 +19,12 @@ from holdfast.rundir import (
     Record,
     RecoveryState,
     Result,
-    Sources,
     boot_id,
     damage,
     find_faults,
     kept,
     list_all_checkpoints,
     list_results,
-    peek,
-    pth_reports,
     save_state,
     stamped,
 )
@@ -126,7 +122,7 @@ class Ledger:
         """Give the run its id, that of its checkpoints where everything else has lost it."""
         self.hold()
         if not self.run_id:
-            run_id = self._id_of_checkpoints() or uuid.uuid4().hex
+            run_id = run_id_of_checkpoints(self.directory) or uuid.uuid4().hex
             self.journal.append("run_identified", run_id=run_id)
             self.publish()
 
@@ -217,6 +213,22 @@ class Ledger:
         self.journal.append("job_failed", job=str(job), error=error)
         self._written()
 
+    def interrupted(self, job: JobName, where: str) -> None:
+        """Record that ``job`` was asked to stop, and where it has saved."""
+        self.hold()
+        self.journal.append("job_interrupted", job=str(job), where=where)
+        self.publish()  # the status text tells of the stop's checkpoint
+
+    def noted_damage(self, name: str, reason: str) -> None:
+        """Record that a damaged file was set aside."""
+        self.hold()
+        self.journal.append("file_set_aside", file=name, reason=reason)
+
+    def changes_in(self, job: JobName) -> list[str]:
+        """Return what changed of settings or data while ``job`` was in training."""
+        changes = self.state.run.get("changes", [])
+        return [change["what"] for change in changes if str(job) in change["jobs"]]
+
     def reset(self, backbone: str | None = None) -> None:
         """Forget one backbone, or with None the whole run, and remove its checkpoints."""
         self.hold()
@@ -249,21 +261,11 @@ class Ledger:
         found = self._books.load()  # a newer Holdfast's is refused before anything changes
         settle_directory(self.directory)
         remove_temporaries(self.directory)
-        self._mend(found)
-        self._finish_reset()
-
-    def _mend(self, found: Sources) -> None:
-        """Mend what is damaged, torn or missing."""
         self.mended = find_faults(found)
         begun = mend_journal(self.directory, found, self.mended)
         if begun and (found.main is None or found.kfold is None):
             self.publish()
-
-    def _id_of_checkpoints(self) -> str:
-        """Return the run id that most of the good checkpoints carry."""
-        good = [report for report in pth_reports(self.directory, "") if not report.fault]
-        ids = Counter(peek(self.directory / report.name)["run_id"] for report in good)
-        return ids.most_common(1)[0][0] if ids else ""
+        self._finish_reset()
 
     def _finish_reset(self) -> None:
         """Carry out a reset that is the journal's last word; a crash inside one ends here."""

@@ -1,9 +1,20 @@
 """How a start mends damaged state files: they are set aside, the journal is written anew."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
-from holdfast.rundir import JOURNAL, Journal, Sources, kept, set_aside, set_aside_copy, state_of
+from holdfast.rundir import (
+    JOURNAL,
+    Journal,
+    Sources,
+    kept,
+    peek,
+    pth_reports,
+    set_aside,
+    set_aside_copy,
+    state_of,
+)
 
 
 def mend_journal(directory: Path, found: Sources, faults: dict[str, str]) -> bool:
@@ -21,6 +32,13 @@ def mend_journal(directory: Path, found: Sources, faults: dict[str, str]) -> boo
         ours = journal.read() if found.journal else []  # or it is another run's
         journal.write_anew([*ours, kept(state)] if JOURNAL in faults else ours)
     return True
+
+
+def run_id_of_checkpoints(directory: Path) -> str:
+    """Return the run id that most of the good checkpoints carry; empty where there are none."""
+    good = [report for report in pth_reports(directory, "") if not report.fault]
+    ids = Counter(peek(directory / report.name)["run_id"] for report in good)
+    return ids.most_common(1)[0][0] if ids else ""
 
 
 def _set_aside(directory: Path, name: str, reason: str, *, begun: bool) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from holdfast.checkpoint.job_ledger import JobLedger
 from holdfast.checkpoint.ledger import Ledger
 from holdfast.rundir import (
     MISSING,
@@ -48,10 +49,10 @@ def clear_images(ledger: Ledger, on_notice: OnNotice) -> None:
             move_aside(ledger, ledger.directory / report.name, report.fault, on_notice)
 
 
-def move_aside(ledger: Ledger, path: Path, reason: str, on_notice: OnNotice) -> None:
+def move_aside(ledger: JobLedger, path: Path, reason: str, on_notice: OnNotice) -> None:
     """Move one damaged file out of the way and tell it, on the screen and in the journal."""
     target = set_aside(ledger.directory, path, reason)
-    ledger.journal.append("file_set_aside", file=path.name, reason=reason)
+    ledger.noted_damage(path.name, reason)
     on_notice(f"{path.name}: {reason}; moved to {target.parent.name}/")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from holdfast.checkpoint.ledger import Ledger
+from holdfast.checkpoint.job_ledger import JobLedger
 from holdfast.checkpoint.plain import plain
 from holdfast.checkpoint.record import CheckpointRecord
 from holdfast.checkpoint.store import CheckpointStore
@@ -13,7 +13,7 @@ _FINAL = {"final_accuracy": "accuracy", "final_loss": "loss"}
 
 
 def complete_job(
-    ledger: Ledger,
+    ledger: JobLedger,
     store: CheckpointStore,
     job: JobName,
     result: Mapping[str, Any],

@@ -26,10 +26,16 @@ Contents = Callable[[Sequence[torch.UntypedStorage]], Generator[memoryview]]
 """Yields the bytes of each storage."""
 
 
-def write_pth(path: Path, record: dict[str, Any], contents: Contents | None = None) -> None:
+def write_pth(
+    path: Path,
+    record: dict[str, Any],
+    contents: Contents | None = None,
+    ask: Callable[[], None] = lambda: None,
+) -> None:
     """Commit ``record`` under ``path``; an ordinary file of torch.
 
-    ``contents`` is for a record that is `savable` already, and whose bytes are elsewhere.
+    ``contents`` is for a record that is `savable` already, and whose bytes are elsewhere. Where
+    ``ask``, called when all is written, raises, nothing is committed.
 
     Raises:
         StorageError: the disk refused; what stood under ``path`` before still does.
@@ -39,6 +45,7 @@ def write_pth(path: Path, record: dict[str, Any], contents: Contents | None = No
     read = contents or in_place
     with atomic_writer(path) as file, closing(read(packed.storages)) as views:
         write_archive(file, packed.pickled, views)
+        ask()
 
 
 def read_pth(path: Path) -> dict[str, Any]:

@@ -26,13 +26,19 @@ class CheckpointStore:
     """The checkpoints of one directory.
 
     ``stages`` gives the order of a job's stages; ``run_id`` is what its checkpoints carry, empty
-    where the run is not known.
+    where the run is not known. ``ask`` is called right before anything is committed or removed;
+    what it raises prevents that.
     """
 
     def __init__(
-        self, directory: Path, stages: Sequence[str] = DEFAULT_STAGES, run_id: str = ""
+        self,
+        directory: Path,
+        stages: Sequence[str] = DEFAULT_STAGES,
+        run_id: str = "",
+        ask: Callable[[], None] = lambda: None,
     ) -> None:
         self.directory = directory
+        self._ask = ask
         self.stages = tuple(stages)
         self.run_id = run_id
         self._verified: dict[Path, tuple[int, int]] = {}
@@ -100,12 +106,14 @@ class CheckpointStore:
             return
         generations = [Generation(file, self._is_good(file.path)) for file in files]
         kept = keep(generations, latest)
+        self._ask()
         for file in files[len(kept) :]:
             remove(file.path)
             del listed[file.path]
 
     def remove_all(self, job: JobName) -> None:
         """Remove every checkpoint of ``job``, its result file excepted."""
+        self._ask()
         for file in list_checkpoints(self.directory, job):
             remove(file.path)
 
@@ -119,7 +127,7 @@ class CheckpointStore:
         self, path: Path, record: CheckpointRecord, contents: Contents | None = None
     ) -> None:
         try:
-            write_pth(path, record, contents)
+            write_pth(path, record, contents, self._ask)
         except StorageError as error:
             if error.errno in FULL:
                 raise full_disk(path, record, error.errno) from error

@@ -67,6 +67,11 @@ def train(
     device: options.Device = None,
     max_bad_images: options.MaxBadImages = None,
     on_change: options.OnChange = None,
+    engine: options.Engine = None,
+    ray_address: options.RayAddress = None,
+    cpus_per_job: options.CpusPerJob = None,
+    gpus_per_job: options.GpusPerJob = None,
+    max_parallel: options.MaxParallel = None,
     verify_recovery: options.VerifyRecovery = False,
     supervise: options.Supervise = False,
 ) -> None:

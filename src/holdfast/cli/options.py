@@ -67,6 +67,29 @@ OnChange = Annotated[
         "refuse|restart-affected|continue",
     ),
 ]
+Engine = Annotated[
+    str | None, _option("--engine", "Who trains the jobs. (default local)", "local|ray")
+]
+RayAddress = Annotated[
+    str | None,
+    _option(
+        "--ray-address",
+        "Which Ray. (default: the one that runs here, else one of its own)",
+        "auto|local|HOST:PORT",
+    ),
+]
+CpusPerJob = Annotated[
+    int | None,
+    _option("--cpus-per-job", "CPUs that Ray sets aside for a job. (default: its threads)", "N"),
+]
+GpusPerJob = Annotated[
+    int | None,
+    _option("--gpus-per-job", "GPUs that Ray sets aside for a job. (default 1 on cuda)", "N"),
+]
+MaxParallel = Annotated[
+    int | None,
+    _option("--max-parallel", "Jobs that Ray trains at a time. (default: what has room)", "N"),
+]
 VerifyRecovery = Annotated[
     bool,
     typer.Option(

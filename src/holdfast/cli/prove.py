@@ -24,6 +24,7 @@ def prove_series(flags: Mapping[str, Any], file: Path | None, steps: int, kills:
         "epochs_head": min(config.epochs_head, _HEAD),
         "epochs_finetune": min(config.epochs_finetune, _FINETUNE),
         "folds": 0,
+        "engine": "local",  # what is proved is the training
     }
     config = config.model_copy(update=few)
     _say(

@@ -8,16 +8,17 @@ from torch import nn
 from holdfast.backbones import Backbone, create_backbone
 from holdfast.config import RunConfig
 from holdfast.data import Augment, ImageSet, on_device
+from holdfast.errors import HoldfastError, TrainingDivergedError
 from holdfast.pipeline.machine import Machine
 from holdfast.pipeline.material import Sets
 from holdfast.rundir import JobName, Position, Result
-from holdfast.training import Ingredients, Job, Run, measure, train
+from holdfast.training import Ingredients, Job, Jobs, measure, train
 
 OnEntered = Callable[[JobName, Position | None], None]
 
 
 def run_job(
-    run: Run,
+    run: Jobs,
     config: RunConfig,
     machine: Machine,
     sets: Sets,
@@ -39,8 +40,24 @@ def run_job(
         return train_and_measure(job, config, machine, model, sets, classes)
 
 
+def attempt(train: Callable[[], Result]) -> Result | str:
+    """Return what ``train`` returns, or what it failed of: the series goes on.
+
+    Raises:
+        HoldfastError, OSError: what would befall the next job as well.
+    """
+    try:
+        return train()
+    except TrainingDivergedError as error:
+        return str(error)
+    except (HoldfastError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - told, and in the exit code
+        return f"{type(error).__name__}: {error}"
+
+
 def build_model(
-    run: Run, config: RunConfig, machine: Machine, num_classes: int, name: JobName
+    run: Jobs, config: RunConfig, machine: Machine, num_classes: int, name: JobName
 ) -> Backbone:
     """Make the job's model on its device, with the same first weights each time."""
     run.seed_for(name.backbone, name.fold)

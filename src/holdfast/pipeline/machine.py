@@ -1,6 +1,7 @@
 """What a run computes on: device, threads, precision, each settled once and then recorded."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -35,7 +36,7 @@ class Machine:
         }
 
 
-def settle(config: RunConfig, recorded: dict[str, Any]) -> Machine:
+def settle(config: RunConfig, recorded: Mapping[str, Any]) -> Machine:
     """Choose device, threads and precision; what ``recorded`` says of an earlier start goes first.
 
     Raises:
@@ -45,15 +46,22 @@ def settle(config: RunConfig, recorded: dict[str, Any]) -> Machine:
     if device.type == "cuda":
         # cuBLAS is exact only with a fixed workspace, chosen before its first call
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    threads = config.threads or _threads_of(recorded) or torch.get_num_threads()
+    threads = config.threads or _threads_of(recorded) or _threads_to_begin_with(config)
     torch.set_num_threads(threads)
     return Machine(device, threads, _autocast(config.precision, device))
 
 
 def _threads_of(recorded: Any) -> int | None:
     """Return the threads of an earlier start; a run of somebody's own may record anything here."""
-    threads = recorded.get("threads") if isinstance(recorded, dict) else None
+    threads = recorded.get("threads") if isinstance(recorded, Mapping) else None
     return threads if type(threads) is int and 0 < threads <= _MOST_THREADS else None
+
+
+def _threads_to_begin_with(config: RunConfig) -> int:
+    """Return all that this machine has; where Ray trains several jobs at a time, what each gets."""
+    if config.engine == "ray":
+        return config.cpus_per_job or 1
+    return torch.get_num_threads()
 
 
 def _device(wanted: str) -> torch.device:

@@ -4,7 +4,8 @@ from holdfast.training.evaluate import Predictions
 from holdfast.training.ingredients import Ingredients
 from holdfast.training.interrupt import StopRequest
 from holdfast.training.job import Job
-from holdfast.training.loop import measure, train
+from holdfast.training.jobs import Jobs
+from holdfast.training.loop import measure, stage_costs, train
 from holdfast.training.opening import open_run
 from holdfast.training.randomness import steps_per_epoch, use_deterministic_kernels
 from holdfast.training.run import Run
@@ -15,6 +16,7 @@ from holdfast.training.state import TrainState
 __all__ = [
     "Ingredients",
     "Job",
+    "Jobs",
     "Predictions",
     "Progress",
     "Run",
@@ -24,6 +26,7 @@ __all__ = [
     "TrainState",
     "measure",
     "open_run",
+    "stage_costs",
     "steps_per_epoch",
     "train",
     "use_deterministic_kernels",

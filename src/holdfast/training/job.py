@@ -10,8 +10,14 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from holdfast.checkpoint import CheckpointStore, Ledger, complete_job, move_aside, weights_only
-from holdfast.errors import Interrupted, StorageError, TrainingDivergedError, UsageError
+from holdfast.checkpoint import CheckpointStore, JobLedger, complete_job, move_aside, weights_only
+from holdfast.errors import (
+    Interrupted,
+    StorageError,
+    SupersededError,
+    TrainingDivergedError,
+    UsageError,
+)
 from holdfast.rundir import (
     CheckpointFile,
     HistoryRow,
@@ -27,6 +33,7 @@ from holdfast.training.settings import Progress, RunSettings
 from holdfast.training.stage import Stage
 from holdfast.training.state import Stateful, TrainState
 
+_NOT_ITS_FAULT = (StorageError, SupersededError)
 _LOSS_CHECK_STEPS = 16  # on cuda, looking at a number waits for the device
 
 
@@ -39,7 +46,7 @@ class Job:
     """
 
     name: JobName
-    ledger: Ledger
+    ledger: JobLedger
     store: CheckpointStore
     settings: RunSettings
     stop: StopRequest
@@ -92,9 +99,8 @@ class Job:
             if error is None:
                 self._saver.finish()
         if isinstance(error, Interrupted):
-            self.ledger.journal.append("job_interrupted", job=str(self.name), where=error.where)
-            self.ledger.publish()  # the status text tells of the stop's checkpoint
-        elif isinstance(error, Exception) and not isinstance(error, StorageError):
+            self.ledger.interrupted(self.name, error.where)
+        elif isinstance(error, Exception) and not isinstance(error, _NOT_ITS_FAULT):
             self.ledger.failed(self.name, f"{type(error).__name__}: {error}")
 
     def track(self, **objects: Stateful) -> None:
@@ -199,7 +205,8 @@ class Job:
     def complete(self, **result: Any) -> Result:
         """Record the job's result, durably, with the weights the model has now."""
         self._saver.finish()
-        self.store.prune(self.name, self.settings.keep_latest)  # a crash may have left one too many
+        # a crash, or somebody who was given up, may have left one too many
+        self.store.prune(self.name, self.settings.keep_latest, anew=True)
         record = weights_only(self.state.record(self.name, self.device))
         done = complete_job(
             self.ledger, self.store, self.name, {**result, **self._provenance()}, record
@@ -211,8 +218,7 @@ class Job:
     def _provenance(self) -> dict[str, Any]:
         """Return what a result must say of how it came about."""
         stages = {"stages": dict(self._stages)} if self._stages else {}
-        changes = self.ledger.state.run.get("changes", [])
-        changed = [change["what"] for change in changes if str(self.name) in change["jobs"]]
+        changed = self.ledger.changes_in(self.name)
         return {**stages, "changed_in_training": changed} if changed else stages
 
     @property

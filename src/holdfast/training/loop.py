@@ -27,7 +27,7 @@ def train(job: Job, config: RunConfig, with_: Ingredients) -> None:
     """
     model, backbone, batch_size = with_.model, job.name.backbone, config.batch_size
     steps = steps_per_epoch(len(with_.train), batch_size)
-    cost = {HEAD: _ON_FEATURES if not config.stage(backbone, HEAD).augment else _ON_IMAGES}
+    cost = stage_costs(config, backbone)
     stages = job.stages(config.stages, monitor="accuracy", patience=config.patience, cost=cost)
     for stage in stages:
         settings = config.stage(backbone, stage.name)
@@ -55,6 +55,11 @@ def train(job: Job, config: RunConfig, with_: Ingredients) -> None:
                 job.step(samples=len(labels), loss=loss, acc=accuracy)
             validation = run_model(job, config, seen, seen.val)
             stage.end_epoch(**validation_metrics(validation))
+
+
+def stage_costs(config: RunConfig, backbone: str) -> dict[str, float]:
+    """Return what an epoch of a stage takes beside one in which everything learns."""
+    return {HEAD: _ON_IMAGES if config.stage(backbone, HEAD).augment else _ON_FEATURES}
 
 
 def measure(

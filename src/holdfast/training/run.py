@@ -21,13 +21,11 @@ from holdfast.rundir import (
 )
 from holdfast.training.changes import CONTINUE, REFUSE, RESTART_AFFECTED, Change, find_changes
 from holdfast.training.interrupt import StopRequest
-from holdfast.training.job import Job
-from holdfast.training.randomness import derive_seed, reseed
+from holdfast.training.jobs import Jobs
 from holdfast.training.settings import RunSettings
-from holdfast.training.state import Stateful, TrainState
 
 
-class Run:
+class Run(Jobs):
     """The training side of a checkpoint directory; `holdfast.open` makes one.
 
     It holds the directory's lock until `close`, or until the process ends; to ``look`` takes none.
@@ -37,14 +35,13 @@ class Run:
         self, directory: Path, settings: RunSettings, stop: StopRequest, *, look: bool = False
     ) -> None:
         self.directory = directory
-        self.settings = settings
-        self.stop = stop
-        self.ledger = Ledger(directory)
+        self.ledger: Ledger = Ledger(directory)
         if not look:
             repair(self.ledger, settings.on_notice)
             for lost in missing_checkpoints(directory):
                 settings.on_notice(f"{lost.name}: {lost.fault}")
-        self.store = CheckpointStore(directory, self.ledger.stages, self.ledger.run_id)
+        store = CheckpointStore(directory, self.ledger.stages, self.ledger.run_id)
+        super().__init__(self.ledger, store, settings, stop)
 
     def plan(
         self,
@@ -209,16 +206,21 @@ class Run:
 
         Jobs do not depend on each other, so their order changes no result.
         """
+        died = self.died(jobs)
+        return sorted(jobs, key=lambda job: died[job] if died.get(job, 0) >= DEATHS else 0)
+
+    def died(self, jobs: Sequence[JobName]) -> dict[JobName, int]:
+        """Return how often in a row jobs have died here and got no further; tell who waits."""
         newest = self._newest()
         start = Position(self.store.stages[0], 0)
-        died = deaths(self.ledger.records, newest, start, boot_id())
-        behind = {job: died[job] for job in jobs if died.get(job, 0) >= DEATHS}
-        for job, times in behind.items():
+        times = deaths(self.ledger.records, newest, start, boot_id())
+        died = {job: times[job] for job in jobs if job in times}
+        for job in [job for job in jobs if died.get(job, 0) >= DEATHS]:
             self.settings.on_notice(
-                f"{job} died {times} times in a row at {newest.get(job, start)} (out of memory, or "
-                "a crash in native code?): the others go first, then it is tried again"
+                f"{job} died {died[job]} times in a row at {newest.get(job, start)} (out of "
+                "memory, or a crash in native code?): the others go first, then it is tried again"
             )
-        return sorted(jobs, key=lambda job: behind.get(job, 0))
+        return died
 
     def which_are_pending(self, jobs: Sequence[JobName]) -> list[JobName]:
         """Return the jobs that are still to be trained, or whose weights are lost and remade."""
@@ -227,30 +229,6 @@ class Run:
         for job in lost:
             self.settings.on_notice(f"{job}: the file with its weights is lost, making it again")
         return [job for job in jobs if job in lost or not is_complete(state, job)]
-
-    def job(
-        self,
-        backbone: str,
-        *,
-        state: Mapping[str, Stateful] | None = None,
-        fold: int | None = None,
-        device: str = "cpu",
-    ) -> Job:
-        """Return the job of ``backbone``, to be used in a ``with`` statement.
-
-        ``state`` is what has ``state_dict`` and ``load_state_dict`` and changes in training:
-        model, optimizer, scheduler, and any others, by name. What is made later, such as one
-        optimizer per stage, joins by `Job.track`.
-        """
-        name = JobName(check_backbone_name(backbone), fold)
-        train_state = TrainState(Position(self.store.stages[0], 0), dict(state or {}))
-        return Job(
-            name, self.ledger, self.store, self.settings, self.stop, train_state, device=device
-        )
-
-    def seed_for(self, backbone: str, fold: int | None = None) -> None:
-        """Seed every generator for the making of a model: the same weights each time."""
-        reseed(derive_seed(self.settings.seed, JobName(backbone, fold), "init"))
 
     def close(self) -> None:
         """Give the directory's lock back."""

@@ -9,7 +9,7 @@ import torch
 
 from holdfast.checkpoint import (
     CheckpointStore,
-    Ledger,
+    JobLedger,
     PinnedCopies,
     Snapshot,
     digest,
@@ -34,7 +34,7 @@ class Saver:
         self,
         name: JobName,
         store: CheckpointStore,
-        ledger: Ledger,
+        ledger: JobLedger,
         settings: RunSettings,
         state: TrainState,
         device: str,

@@ -1,14 +1,8 @@
-"""The settings of a run, where each has its default, and how TOML and flags set them."""
+"""The settings of a run, and the default of each."""
 
-import difflib
-import tomllib
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
-from holdfast.errors import ConfigError, UnknownBackboneError
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 BACKBONES = [
     "CustomConvNeXt",
@@ -107,6 +101,17 @@ class RunConfig(_Settings):
     """Share of the training time that checkpoints may cost: they are made as often as it allows."""
     save_interval: float | None = Field(None, ge=0)
     """Seconds between checkpoints inside an epoch, where `overhead` is not to decide."""
+    engine: Literal["local", "ray"] = "local"
+    """Who trains the jobs: this process, one after the other, or Ray, on all its machines."""
+    ray_address: str | None = None
+    """Which Ray: auto (the one that runs here), local (one of its own), or HOST:PORT; unless
+    given, the one that runs here, or else one of its own."""
+    cpus_per_job: int | None = Field(None, ge=1)
+    """CPUs that Ray sets aside for a job; its threads, unless given."""
+    gpus_per_job: int | None = Field(None, ge=0)
+    """GPUs that Ray sets aside for a job; one, unless given, where jobs train on cuda."""
+    max_parallel: int | None = Field(None, ge=1)
+    """Jobs that Ray trains at a time, at most; as many as have room, unless given."""
     head: StageConfig = StageConfig(learning_rate=2e-3, augment=False)
     finetune: StageConfig = StageConfig(learning_rate=1e-3, augment=True)
     augment: AugmentConfig = AugmentConfig()
@@ -189,100 +194,7 @@ FREE_TO_CHANGE = frozenset(
     {
         *("checkpoint_dir", "preset", "data", "keep_latest", "overhead", "save_interval"),
         *("max_bad_images", "on_change"),
+        *("engine", "ray_address", "cpus_per_job", "gpus_per_job", "max_parallel"),
     }
 )
 """Settings that change no bit of the result; what the data are, their digest says."""
-
-
-def resolve(given: Mapping[str, Any], file: Path | None = None) -> RunConfig:
-    """Return the config from, in rising order: defaults, preset, TOML file, ``given`` flags.
-
-    Raises:
-        ConfigError: a setting is unknown or cannot be used; the message names it.
-        UnknownBackboneError: a backbone is not one of ours.
-    """
-    from_file = _read_toml(file) if file else {}
-    settings = {**from_file, **given}
-    preset = settings.get("preset") or ("full" if settings.get("data") else "demo")
-    if preset == "full" and not settings.get("data"):
-        raise ConfigError("preset: full is for your own images; add --data DIR, or leave it out")
-    if preset not in list(PRESETS):  # a list, because TOML may give what has no hash
-        raise ConfigError(f"preset: {preset!r} is not one of {', '.join(PRESETS)}")
-    merged = _merge(PRESETS[preset], {**settings, "preset": preset})
-    defaults = {stage: RunConfig.model_fields[stage].default for stage in ("head", "finetune")}
-    merged = _merge({stage: d.model_dump() for stage, d in defaults.items()}, merged)
-    try:
-        config = RunConfig.model_validate(merged)
-    except ValidationError as error:
-        key = error.errors()[0]["loc"][:1]
-        ours = file if key and key[0] in from_file and key[0] not in given else None
-        raise ConfigError(_explain(error, ours)) from None
-    _check_names(config)
-    _check_overrides(config, file)
-    return config
-
-
-def _check_overrides(config: RunConfig, file: Path | None) -> None:
-    for name in config.overrides:
-        for stage in ("head", "finetune"):
-            try:
-                config.stage(name, stage)
-            except ValidationError as error:
-                where = f"overrides.{name}.{stage}."
-                raise ConfigError(_explain(error, file, where)) from None
-
-
-def _check_names(config: RunConfig) -> None:
-    for name in (*config.backbones, *(config.fold_backbones or ()), *config.overrides):
-        if name not in BACKBONES:
-            raise UnknownBackboneError(name, difflib.get_close_matches(name, BACKBONES, n=3))
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``over`` on top, tables merged key by key."""
-    merged = dict(base)
-    for key, value in over.items():
-        both_tables = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both_tables else value
-    return merged
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{file}: no such file; `--config` names a TOML file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{file}: {error}") from None
-
-
-_WORDS = {
-    "string_pattern_mismatch": "use auto, cpu, cuda or cuda:N",
-    "literal_error": "use {expected}",
-    "greater_than": "must be more than {gt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than": "must be less than {lt:g}",
-    "less_than_equal": "must be at most {le:g}",
-    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "must be a whole number"),
-    **dict.fromkeys(("float_parsing", "float_type"), "must be a number"),
-}
-
-
-def _explain(error: ValidationError, file: Path | None, prefix: str = "") -> str:
-    """Return the first fault as one line that names the file, if it is from one, and the field."""
-    first = error.errors()[0]
-    where = prefix + ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        message = f"no such setting{_near(str(first['loc'][-1]))}"
-    else:
-        words = _WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
-        message = words.format(**first.get("ctx", {})) if first["type"] in _WORDS else words
-        message = f"{message} (got {first['input']!r})" if where else message
-    return ": ".join(filter(None, [str(file or ""), where, message]))
-
-
-def _near(name: str) -> str:
-    """Return a question with the settings that ``name`` may be a slip of."""
-    known = {key for model in (RunConfig, StageConfig, AugmentConfig) for key in model.model_fields}
-    near = difflib.get_close_matches(name, sorted(known), n=2)
-    return f"; did you mean {' or '.join(near)}?" if near else ""

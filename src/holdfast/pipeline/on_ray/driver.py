@@ -1,0 +1,199 @@
+"""The driver: hands jobs out, writes down what workers tell, takes back what has died."""
+
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import ObjectRef
+from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from holdfast.checkpoint import write_down
+from holdfast.errors import HoldfastError, RecoveryRefusedError
+from holdfast.pipeline.engine import Series
+from holdfast.pipeline.on_ray.mailbox import Handle, Mailbox, Message
+from holdfast.pipeline.on_ray.worker import FAULT, UNFIT, Order, Outcome, train_job
+from holdfast.pipeline.schedule import Schedule
+from holdfast.rundir import DEATHS, JobName, Position
+
+_MOST_TASKS = 10_000
+"""Tasks that Ray knows of at a time, at most: it sees from them what machines are wanted."""
+_LISTEN = 0.2  # seconds to wait for messages before looking at the tasks
+_MESSAGES = 50.0  # of progress, a second, from all workers together
+_MOST_CALLS = 1_000_000
+_SAVE_AND_STOP = 15  # what workers hear where no signal is the reason
+
+
+class Driver:
+    """One start of a series on Ray. Nobody else writes the run's ledger."""
+
+    def __init__(self, series: Series, needs: dict[str, float]) -> None:
+        self._series = series
+        self._ledger, self._display = series.run.ledger, series.display
+        self._run = self._ledger.state.run
+        self._schedule = Schedule(series.work, series.run.died(list(series.work)))
+        self._mailbox = _mailbox()
+        self._needs = needs
+        self._tasks: dict[ObjectRef[Outcome], JobName] = {}
+        self._begun: set[JobName] = set()
+        self._ended: set[JobName] = set()
+        self._unfit: set[str] = set()
+        self._most = min(series.config.max_parallel or _MOST_TASKS, _MOST_TASKS)
+        self._fault: HoldfastError | None = None
+
+    def drive(self) -> None:
+        """Train every job of the schedule.
+
+        Raises:
+            Interrupted: a signal asked for a stop; every worker has saved.
+            HoldfastError: what befell a worker would befall the others as well; they have saved.
+        """
+        stop = self._series.stop
+        try:
+            while self._schedule and self._fault is None and not stop.heard():
+                self._hand_out()
+                self._look()
+            self._let_all_stop(stop.signal or _SAVE_AND_STOP)
+        except RayActorError as error:
+            raise HoldfastError(
+                "the actor beside the driver has died (out of memory?); nothing saved is lost, run "
+                "the same command again"
+            ) from error
+        if self._fault is not None:
+            raise self._fault
+        stop.check("every worker")
+
+    def _look(self) -> None:
+        """Take back the tasks that have ended, after all that they have told."""
+        tasks = list(self._tasks)
+        done = ray.wait(tasks, num_returns=len(tasks), timeout=0)[0] if tasks else []
+        for message in ray.get(self._mailbox.take.remote(_LISTEN)):
+            self._hear(message)
+        for task in done:
+            self._take_back(task)
+
+    def _hand_out(self) -> None:
+        # Ray starts a task anew whose worker or node dies; after that it is the schedule's turn
+        task = ray.remote(train_job).options(max_retries=DEATHS - 1, **self._needs)
+        if self._unfit:
+            others = {"ray.io/node-id": f"!in({','.join(sorted(self._unfit))})"}
+            task = task.options(label_selector=others)
+        while len(self._tasks) < self._most and (job := self._schedule.take()) is not None:
+            self._tasks[task.remote(self._order(job), self._mailbox)] = job
+
+    def _order(self, job: JobName) -> Order:
+        config, machine = self._series.config, self._run["machine"]
+        settled = {
+            "checkpoint_dir": str(Path(config.checkpoint_dir).resolve()),
+            "data": None if config.data is None else str(Path(config.data).resolve()),
+            **{name: machine[name] for name in ("device", "threads", "precision")},
+        }
+        workers = min(self._most, len(self._schedule))
+        return Order(
+            config=config.model_copy(update=settled),
+            job=job,
+            run_id=self._ledger.run_id,
+            recorded={name: self._run[name] for name in ("machine", "classes", "data")},
+            changes=tuple(self._ledger.changes_in(job)),
+            show_interval=max(0.1, workers / _MESSAGES),
+        )
+
+    def _hear(self, message: Message) -> None:
+        """Write down, show and count what a worker tells."""
+        job, told = message.job, message.told
+        if message.event == "begun":
+            self._begun.add(job)
+        elif message.event == "progress":
+            self._display.progress(*told)
+        elif message.event == "notice":
+            self._display.notice(*told)
+        else:
+            write_down(self._ledger, message.event, told)
+            self._follow(job, message.event, told[1] if len(told) > 1 else None)
+
+    def _follow(self, job: JobName, event: str, told: object) -> None:
+        if event == "entered":
+            position = told if isinstance(told, Position) else None
+            self._display.job_begins(job, position)
+            self._judge(job, position)
+        elif event == "completed" and isinstance(told, dict):
+            self._display.job_ends(job, told)
+            self._end(job)
+        elif event == "failed":
+            self._display.job_fails(job, str(told))
+            self._end(job)
+
+    def _judge(self, job: JobName, position: Position | None) -> None:
+        """Take a job away from Ray, which would go on trying, where that gets it no further."""
+        stuck = self._schedule.entered(job, position)
+        if stuck == 0 or stuck % DEATHS:
+            return
+        self._display.notice(
+            f"{job} died {stuck} times in a row at {position or 'its beginning'} (out of memory, "
+            "or a crash in native code?): the others go first, then it is tried again"
+        )
+        for task in [task for task, of in self._tasks.items() if of == job]:
+            ray.cancel(task, force=True)
+
+    def _take_back(self, task: "ObjectRef[Outcome]") -> None:
+        job = self._tasks.pop(task)
+        self._begun.discard(job)
+        try:
+            outcome = ray.get(task)
+        except RayTaskError:
+            raise  # it is neither the job's fault nor the machine's
+        except RayError:  # its worker or its node died, more often than Ray starts a task anew
+            outcome = None
+        if outcome is not None and outcome.kind == FAULT:
+            self._fault = outcome.rebuilt()
+        elif outcome is not None and outcome.kind == UNFIT:
+            self._avoid(outcome)
+        if job in self._ended:
+            return
+        if self._schedule.is_hopeless(job):
+            self._give_up(job)
+        else:
+            self._schedule.put_back(job)
+
+    def _give_up(self, job: JobName) -> None:
+        ray.get(self._mailbox.give_up.remote(job))
+        error = "its process dies again and again, and gets it no further"
+        self._ledger.failed(job, error)
+        self._display.job_fails(job, error)
+        self._end(job)
+
+    def _end(self, job: JobName) -> None:
+        self._ended.add(job)
+        self._schedule.end(job)
+
+    def _avoid(self, outcome: Outcome) -> None:
+        """Place nothing more on a node that would not give the run's bits."""
+        if outcome.node not in self._unfit:
+            self._unfit.add(outcome.node)
+            self._display.notice(f"node {outcome.node[:8]} is left out: {outcome.text}")
+        nodes = [n for n in _nodes() if n["Alive"] and n["NodeID"] not in self._unfit]
+        if not any(n["Resources"].get("CPU", 0) >= self._needs["num_cpus"] for n in nodes):
+            self._fault = RecoveryRefusedError(
+                f"no machine of this cluster can train the run: {outcome.text}"
+            )
+
+    def _let_all_stop(self, number: int) -> None:
+        """Ask every worker to save and stop, and wait for those that have begun."""
+        ray.get(self._mailbox.stop.remote(number))
+        while any(job in self._begun for job in self._tasks.values()):
+            self._look()
+        for task in self._tasks:
+            ray.cancel(task, force=True)
+
+
+def _nodes() -> list[dict[str, Any]]:
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return nodes
+
+
+def _mailbox() -> Handle:
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor = ray.remote(Mailbox).options(
+        num_cpus=0, max_concurrency=_MOST_CALLS, scheduling_strategy=here
+    )
+    return actor.remote()

@@ -1,0 +1,71 @@
+"""The Ray engine: connects, finds out what the cluster computes on, drives the series."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import ray
+from ray.exceptions import RayTaskError
+
+from holdfast.config import RunConfig
+from holdfast.errors import HoldfastError
+from holdfast.pipeline.engine import Series
+from holdfast.pipeline.on_ray.connect import connect
+from holdfast.pipeline.on_ray.driver import Driver
+from holdfast.pipeline.on_ray.worker import describe_node
+from holdfast.training import StopRequest
+
+_LOOK = 0.5  # seconds between two looks at whether a stop is asked for
+
+
+class RayEngine:
+    """Trains the jobs as tasks of Ray, on whatever machines that has."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+
+    def __enter__(self) -> Self:
+        connect(self._config.ray_address)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        ray.shutdown()
+
+    def describe_machine(self, recorded: Mapping[str, Any], stop: StopRequest) -> dict[str, Any]:
+        """Ask a node with room for a job; the others are held to what it says.
+
+        Raises:
+            ConfigError: what was asked for is not there.
+            Interrupted: a stop was asked for while no node had room.
+        """
+        needs = resources(self._config, recorded)
+        asked = ray.remote(describe_node).options(**needs).remote(self._config, dict(recorded))
+        while not ray.wait([asked], timeout=_LOOK)[0]:
+            stop.check("waiting for a machine with room for a job")
+        try:
+            machine: dict[str, Any] = ray.get(asked)
+        except RayTaskError as error:
+            if isinstance(error.cause, HoldfastError):
+                raise error.cause from None
+            raise
+        return machine
+
+    def train(self, series: Series) -> None:
+        """Train each pending job; see `Engine.train`."""
+        recorded = series.run.ledger.state.run
+        Driver(series, resources(self._config, recorded["machine"])).drive()
+
+
+def resources(config: RunConfig, machine: Mapping[str, Any]) -> dict[str, float]:
+    """Return what Ray is to set aside for a job, by its own names."""
+    threads = config.threads or machine.get("threads") or 1
+    on_cuda = config.device.startswith("cuda") or machine.get("device") == "cuda"
+    if config.device == "auto" and not machine:
+        on_cuda = ray.cluster_resources().get("GPU", 0) > 0  # type: ignore[no-untyped-call]
+    gpus = config.gpus_per_job if config.gpus_per_job is not None else int(on_cuda)
+    return {"num_cpus": config.cpus_per_job or threads, "num_gpus": gpus}

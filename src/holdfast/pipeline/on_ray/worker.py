@@ -1,0 +1,149 @@
+"""What runs on the cluster: one job in a task of Ray's, by the same `run_job` as anywhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from holdfast.checkpoint import CheckpointStore, SentLedger
+from holdfast.config import RunConfig
+from holdfast.errors import (
+    DataError,
+    HoldfastError,
+    Interrupted,
+    StorageError,
+    SupersededError,
+)
+from holdfast.pipeline.describe import describe_images
+from holdfast.pipeline.job import attempt, run_job
+from holdfast.pipeline.machine import Machine, settle
+from holdfast.pipeline.material import Material, open_source, prepare_material
+from holdfast.pipeline.on_ray.mailbox import Handle
+from holdfast.pipeline.on_ray.wire import Wire, obeying
+from holdfast.rundir import JobName, load_state
+from holdfast.training import Jobs, RunSettings, StopRequest, use_deterministic_kernels
+
+ENDED, STOPPED, UNFIT, FAULT = "ended", "stopped", "unfit", "fault"
+
+
+@dataclass(frozen=True)
+class Order:
+    """All that a worker must know of a run to train one of its jobs."""
+
+    config: RunConfig
+    job: JobName
+    run_id: str
+    recorded: Mapping[str, Any]
+    """The run's record: machine and images must be the same on every node."""
+    changes: tuple[str, ...]
+    """What changed while the job was in training, for its result to say."""
+    show_interval: float
+    """Seconds between two messages of how far it is."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended. What came of the job itself, it has told before."""
+
+    kind: str
+    """ended; stopped, because it was asked to; unfit, the node is; or a fault that ends all."""
+    node: str
+    text: str = ""
+    error: type[HoldfastError] = HoldfastError
+
+    def rebuilt(self) -> HoldfastError:
+        """Return the fault as it was raised: not every one survives pickling."""
+        error = self.error.__new__(self.error)
+        Exception.__init__(error, self.text)
+        return error
+
+
+def describe_node(config: RunConfig, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a job would compute on here; see `Engine.describe_machine`."""
+    use_deterministic_kernels()
+    return settle(config, recorded).describe()
+
+
+def train_job(order: Order, mailbox: Handle) -> Outcome:
+    """Train one job from wherever its newest checkpoint stands."""
+    node = ray.get_runtime_context().get_node_id()
+    number = ray.get(mailbox.begin.remote(order.job))
+    if number is None:
+        return Outcome(ENDED, node)
+    wire = Wire(mailbox, order.job, number)
+    with obeying(mailbox) as stop:
+        try:
+            machine, material = _prepare(order, stop)
+            _train(order, machine, material, wire, stop)
+        except (_UnfitNodeError, DataError) as error:
+            return Outcome(UNFIT, node, str(error))
+        except Interrupted:
+            return Outcome(STOPPED, node)
+        except SupersededError:
+            return Outcome(ENDED, node)
+        except HoldfastError as error:
+            return Outcome(FAULT, node, str(error), type(error))
+        except OSError as error:
+            return Outcome(FAULT, node, str(error), StorageError)
+    return Outcome(ENDED, node)
+
+
+def _train(
+    order: Order, machine: Machine, material: Material, wire: Wire, stop: StopRequest
+) -> None:
+    config, directory = order.config, Path(order.config.checkpoint_dir)
+    settings = RunSettings(
+        config.seed,
+        config.keep_latest,
+        config.overhead,
+        config.save_interval,
+        on_progress=wire.show,
+        on_notice=wire.notice,
+        show_interval=order.show_interval,
+    )
+    store = CheckpointStore(directory, tuple(config.stages), order.run_id, wire.ask)
+    jobs = Jobs(SentLedger(directory, order.changes, wire.tell), store, settings, stop)
+    sets, classes = material.sets(order.job), material.classes
+    attempt(lambda: run_job(jobs, config, machine, sets, classes, order.job, lambda *_: None))
+
+
+class _UnfitNodeError(Exception):
+    """This node would not give the run's bits, or does not see its files."""
+
+
+def _prepare(order: Order, stop: StopRequest) -> tuple[Machine, Material]:
+    """Return machine and images, both the run's own, as this process has them for all its jobs."""
+    state = load_state(Path(order.config.checkpoint_dir))
+    if state is None or state.run_id != order.run_id:
+        raise _UnfitNodeError(f"it does not see the run in {order.config.checkpoint_dir}")
+    machine, material = _prepared(order.config, stop)
+    known = order.recorded
+    differing = [
+        f"{name} is {now}, the run's {known['machine'].get(name)}"
+        for name, now in machine.describe().items()
+        if now != known["machine"].get(name)
+    ]
+    images = describe_images(material)
+    if any(images[name] != known[name] for name in images):
+        differing.append("its images, or what Pillow makes of them, are others")
+    if differing:
+        raise _UnfitNodeError("; ".join(differing))
+    return machine, material
+
+
+def _prepared(config: RunConfig, stop: StopRequest) -> tuple[Machine, Material]:
+    """Decode or find the images once for each process, and verify them once."""
+    key = config.model_dump_json()
+    if key not in _kept:
+        use_deterministic_kernels()
+        machine, source = settle(config, {}), open_source(config)
+        check = lambda: stop.check("decoding images")  # noqa: E731
+        material = prepare_material(config, source, lambda *_: None, check)
+        _kept.clear()
+        _kept[key] = (machine, material)
+    return _kept[key]
+
+
+_kept: dict[str, tuple[Machine, Material]] = {}
