@@ -99,6 +99,7 @@ class Lease:
         self.predecessor: Claim | None = None
         """Who held it before."""
         self._store, self._conditional, self._on_notice = store, conditional, on_notice
+        self._tried: Claim | None = None  # by a request whose answer may have been lost
         self._claim: Claim | None = None
         self._version: Version | None = None
         self._good_until = 0.0
@@ -115,10 +116,12 @@ class Lease:
             AwayError: the store does not answer.
         """
         claim, version = read_claim(self._store)
-        if claim is not None and not claim.released and not claim.is_dead:
-            version = self._watch(claim)
-        self.predecessor = claim
-        self._take(Claim.of_this_process((claim.token if claim else 0) + 1), version)
+        if claim is None or claim != self._tried:
+            if claim is not None and not claim.released and not claim.is_dead:
+                version = self._watch(claim)
+            self.predecessor = claim
+            self._tried = Claim.of_this_process((claim.token if claim else 0) + 1)
+        self._take(self._tried, version)
         self._thread = threading.Thread(target=self._renew_on, name="lease", daemon=True)
         self._thread.start()
 
