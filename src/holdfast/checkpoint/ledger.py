@@ -20,6 +20,7 @@ from holdfast.rundir import (
     RecoveryState,
     Result,
     boot_id,
+    concerns,
     damage,
     find_faults,
     kept,
@@ -74,7 +75,7 @@ class Ledger:
             RecoveryRefusedError: a newer Holdfast was.
         """
         if self.holding:
-            self._lock.check()
+            self.check()
             return
         newly = self._lock.acquire()
         self.holding = True
@@ -93,6 +94,10 @@ class Ledger:
                     self.publish()
             finally:
                 self._let_go()
+
+    def check(self) -> None:
+        """Raise LeaseLostError where this was the writer and another process is now."""
+        self._lock.check()
 
     def _let_go(self) -> None:
         self.holding = False
@@ -283,16 +288,8 @@ class Ledger:
         done = [stamped("reset_done", backbone=backbone)]
         if self._has("state_kept") and backbone is not None:
             done.append(kept(self.state))
-        self.journal.rewrite(lambda record: not _concerns(record, backbone), done)
+        self.journal.rewrite(lambda record: not concerns(record, backbone), done)
 
 
 def _is_epoch_of(record: Mapping[str, Any], job: JobName) -> bool:
     return record.get("event") == "epoch" and record.get("job") == str(job)
-
-
-def _concerns(record: Record, backbone: str | None) -> bool:
-    """Tell whether a reset wipes a record: itself, and what is about its backbone, or about any."""
-    if backbone is None or record["event"] in ("reset", "state_kept"):
-        return True
-    job = record.get("job")
-    return isinstance(job, str) and JobName.parse(job).backbone == backbone

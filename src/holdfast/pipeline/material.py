@@ -25,6 +25,7 @@ from holdfast.data import (
     spread_over_classes,
 )
 from holdfast.rundir import IMAGE_CACHE, JobName
+from holdfast.storage.objects import located
 
 Indices = NDArray[np.int64]
 _LEFT_OUT = -1
@@ -99,7 +100,7 @@ def prepare_material(
     _split(config, source.labels, source.split, source.classes, folds)
     cache = prepare(
         source,
-        Path(config.checkpoint_dir) / IMAGE_CACHE,
+        located(config.checkpoint_dir) / IMAGE_CACHE,
         resize=resize_for(config.image_size),
         max_bad_images=config.max_bad_images,
         progress=progress,

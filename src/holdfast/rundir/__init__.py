@@ -4,7 +4,7 @@ from holdfast.rundir.attempts import DEATHS, deaths
 from holdfast.rundir.books import Books
 from holdfast.rundir.damaged import list_set_aside, set_aside, set_aside_copy
 from holdfast.rundir.history import HistoryRow, columns, rows
-from holdfast.rundir.journal import SKIMMED, Journal, stamped
+from holdfast.rundir.journal import SKIMMED, Journal, concerns, stamped
 from holdfast.rundir.layout import (
     DAMAGED,
     DEFAULT_STAGES,
@@ -84,6 +84,7 @@ __all__ = [
     "check_stage_name",
     "checkpoint_path",
     "columns",
+    "concerns",
     "damage",
     "deaths",
     "fault",

@@ -27,7 +27,7 @@ LEASE = ".lease"
 
 _MARGIN = 0.2  # of it: the last request that was sent in time has ended by then
 _RENEWALS = 3  # in the time it is good for
-_SETTLE = 2.0  # seconds after which a write of two at once is the last, as far as one can know
+_SETTLE = 0.1  # of it, after which a write of two at once is the last, as far as one can know
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ class Lease:
                     self._in_use(there) if there else f"{self._store.address} is being taken"
                 ) from None
         if not self._conditional:
-            time.sleep(_SETTLE)
+            time.sleep(claim.seconds * _SETTLE)
             there, self._version = read_claim(self._store)
             if there is None or there.id != claim.id:
                 raise DirectoryInUseError(self._in_use(there or claim))

@@ -44,6 +44,7 @@ class Mirror:
         self._token, self._segments = token, segments
         self._growths: dict[str, Growth] = {}
         self.outbox = Outbox(self._directory, self._growth, synced.forget)
+        self._refused: set[str] = set()  # damaged on the disk
         self._away: str | None = None
         self._fault: BaseException | None = None
         self._progress = now()
@@ -64,7 +65,8 @@ class Mirror:
 
     def is_safe(self, path: Path) -> bool:
         """Tell whether the store has a file as it is now."""
-        return path.relative_to(self._directory).as_posix() not in self.outbox.lacks()
+        name = path.relative_to(self._directory).as_posix()
+        return path.exists() and name not in self.outbox.lacks() | self._refused
 
     def drain(self, patience: float) -> None:
         """Wait until the store has everything, or has stayed away for ``patience`` seconds.
@@ -175,7 +177,9 @@ class Mirror:
         reason = self._damage(path)
         if not path.exists():
             return False
+        self._refused.discard(name)
         if reason is not None:
+            self._refused.add(name)
             self.on_notice(f"{name}: {reason}; NOT sent to {self._store.address}")
             return True
         self._ask_lease()

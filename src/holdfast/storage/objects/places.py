@@ -34,6 +34,11 @@ def located(where: str | Path) -> Path:
     return directory
 
 
+def named(where: str | Path) -> str:
+    """Return what names a run from anywhere: its URL, or its directory's whole path."""
+    return str(Address.parse(where) if is_url(where) else Path(where).resolve())
+
+
 def shown(directory: Path) -> str:
     """Return what a person calls a run's directory: its URL, where it stands for one."""
     scratch = _scratches.get(directory)
@@ -116,8 +121,10 @@ def thorough(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def viewed(where: str | Path) -> Iterator[Path]:
+def viewed(where: str | Path, *, whole: bool = False) -> Iterator[Path]:
     """Give a directory to read a run in, beside whoever writes it: of a URL, a fresh copy.
+
+    Its checkpoints are outlines there; to verify one reads it ``whole``, or only looks at it.
 
     Raises:
         StorageError: the store does not answer.
@@ -129,7 +136,7 @@ def viewed(where: str | Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="holdfast-") as place:
         directory = Path(place).resolve() / "run"
         view = _scratches[directory] = Scratch(address, directory)
-        view.thorough = True
+        view.thorough = whole
         try:
             pull(view.store, view.synced, keep=False)
             _introduce_holder(view)
