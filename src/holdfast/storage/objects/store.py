@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from holdfast.errors import StorageError, UsageError
 from holdfast.storage.objects.address import Address
@@ -94,12 +94,15 @@ class Store:
         self._client = _connect(self.address, self.times)
 
     def put(self, name: str, data: bytes | Path) -> Version:
-        """Write an object, whole or not at all.
+        """Write an object, whole or not at all; FileNotFoundError where there is no such file.
 
         S3 is sent SHA-256 sums to check. Where the ETag it answers with is the MD5 of what it
         received, that is compared too: not every server looks at the sums.
         """
-        return self._put(name, data)
+        if isinstance(data, bytes):
+            return self._put(name, data)
+        with data.open("rb") as file:  # which stays what it is, whatever is renamed over it
+            return self._put(name, file)
 
     def create(self, name: str, data: bytes) -> Version:
         """Write an object that is not there yet; ConflictError where it is."""
@@ -161,7 +164,7 @@ class Store:
             except FileNotFoundError:
                 return
 
-    def _put(self, name: str, data: bytes | Path, mode: Any = "overwrite") -> Version:
+    def _put(self, name: str, data: bytes | BinaryIO, mode: Any = "overwrite") -> Version:
         import obstore
 
         with self._faults(name):
@@ -255,7 +258,7 @@ def _short(text: str) -> str:
     return line.rpartition(": ")[2].rpartition(" - ")[2][:120] or "no reason given"
 
 
-def _is_sum_of(etag: str, data: bytes | Path) -> bool:
+def _is_sum_of(etag: str, data: bytes | BinaryIO) -> bool:
     """Tell whether an ETag is the MD5 of ``data``; one that is no MD5 says nothing."""
     if not _MD5.fullmatch(etag):
         return True
@@ -272,10 +275,10 @@ def _md5(data: bytes = b"") -> "hashlib._Hash":
     return hashlib.md5(data, usedforsecurity=False)
 
 
-def _pieces(data: bytes | Path) -> Iterator[bytes]:
+def _pieces(data: bytes | BinaryIO) -> Iterator[bytes]:
     if isinstance(data, bytes):
         yield from (data[at : at + PART] for at in range(0, len(data), PART))
         return
-    with data.open("rb") as file:
-        while piece := file.read(PART):
-            yield piece
+    data.seek(0)
+    while piece := data.read(PART):
+        yield piece
