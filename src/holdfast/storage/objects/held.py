@@ -127,16 +127,16 @@ class Held(Scratch):
         ours = before is not None and before.id == self.synced.holder
         ours |= self.synced.holder == lease.id  # the second try
         self.synced.holder = lease.id if ours else ""
-        segments = pull(self.store, self.synced, keep=ours)
+        there = pull(self.store, self.synced, keep=ours)
         self.synced.holder = lease.id
         self.synced.save()
-        token = max([lease.token, *(s.token + 1 for n in segments if (s := Segment.parse(n)))])
+        token = max([lease.token, *(s.token + 1 for n in there if (s := Segment.parse(n)))])
         mirror = Mirror(
             self.store,
             self.synced,
             lease,
             token,
-            segments,
+            there,
             damage,
             lambda line: self.on_notice(line),
         )

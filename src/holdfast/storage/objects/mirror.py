@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,13 +19,14 @@ Damage = Callable[[Path], str | None]
 OnNotice = Callable[[str], None]
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 30.0
+_AT_ONCE = 500  # objects that one request removes
 
 
 class Mirror:
     """Sends what happens in a directory to the store, for as long as the lease is held.
 
     ``damage`` says what is wrong with a ``.pth``: one that is damaged on the disk is not sent.
-    ``segments`` are the objects that hold the journal so far; those sent now carry ``token``.
+    ``there`` are the objects in the store; the segments that are sent now carry ``token``.
     """
 
     def __init__(
@@ -34,16 +35,16 @@ class Mirror:
         synced: Synced,
         lease: Lease,
         token: int,
-        segments: list[str],
+        there: Collection[str],
         damage: Damage,
         on_notice: OnNotice,
     ) -> None:
         self._store, self._synced, self._lease = store, synced, lease
         self._damage, self.on_notice = damage, on_notice
         self._directory = synced.directory
-        self._token, self._segments = token, segments
+        self._token, self._there = token, there
         self._growths: dict[str, Growth] = {}
-        self.outbox = Outbox(self._directory, self._growth, synced.forget)
+        self.outbox = Outbox(self._directory, self._growth, synced.forget, there)
         self._refused: set[str] = set()  # damaged on the disk
         self._away: str | None = None
         self._fault: BaseException | None = None
@@ -97,7 +98,7 @@ class Mirror:
 
     def _growth(self, name: str) -> Growth:
         if name not in self._growths:
-            old = [n for n in self._segments if n.startswith(f"{name}.d/")]
+            old = [n for n in self._there if n.startswith(f"{name}.d/")]
             self._growths[name] = Growth(name, self._token, old)
         return self._growths[name]
 
@@ -133,21 +134,20 @@ class Mirror:
             gone |= not self._put(batch.puts[0])
             self._done(batch.puts.pop(0).name)
         for growth in self._growths.values():
-            while growth.old:
-                self._remove(growth.old[0])
-                del growth.old[0]
+            old = growth.old()
+            self._remove(old)
+            growth.gone(old)
         if gone:  # what took its place may not have been sent yet
             self.outbox.put_back(batch)
             batch.removals = []
-        while batch.removals:
-            self._remove(batch.removals[0])
-            self._synced.forget(batch.removals[0])
-            self._done(batch.removals.pop(0))
+        self._remove(batch.removals)
+        for name in batch.removals:
+            self._done(name, is_there=False)
         self._synced.save()
 
-    def _done(self, name: str) -> None:
+    def _done(self, name: str, *, is_there: bool = True) -> None:
         self._progress = now()
-        self.outbox.sent(name)
+        self.outbox.sent(name, is_there=is_there)
 
     def _put(self, put: Put) -> bool:
         """Send one file; False where it is gone."""
@@ -193,9 +193,10 @@ class Mirror:
             self._synced.note(name, version.etag)
         return True
 
-    def _remove(self, name: str) -> None:
-        self._ask_lease()
-        self._store.delete(name)
+    def _remove(self, names: list[str]) -> None:
+        for start in range(0, len(names), _AT_ONCE):
+            self._ask_lease()
+            self._store.delete(*names[start : start + _AT_ONCE])
 
     def _ask_lease(self) -> None:
         """Refuse to write, or to take it that something is written, without a good lease."""

@@ -1,7 +1,7 @@
 """What the disk has and the store lacks, coalesced by name and taken in consistent cuts."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,8 +51,10 @@ class Outbox:
         directory: Path,
         growth: Callable[[str], Growth],
         on_change: Callable[[str], None],
+        there: Collection[str],
     ) -> None:
         self._directory, self._growth, self._on_change = directory, growth, on_change
+        self._there = set(there)
         self._puts: dict[str, None] = {}  # in the order in which they came last
         self._removals: dict[str, None] = {}
         self._sending: set[str] = set()
@@ -101,10 +103,11 @@ class Outbox:
             self._puts, self._removals = {}, {}
             return batch
 
-    def sent(self, name: str) -> None:
+    def sent(self, name: str, *, is_there: bool = True) -> None:
         """Take note that the store has a file, or that it is rid of it."""
         with self._changed:
             self._sending.discard(name)
+            (self._there.add if is_there else self._there.discard)(name)
             self._changed.notify_all()
 
     def put_back(self, batch: Batch) -> None:
@@ -144,7 +147,10 @@ class Outbox:
             self._on_change(name)
             self._puts.pop(name, None)
             self._removals.pop(name, None)
-            (self._puts if is_there else self._removals)[name] = None
+            if is_there:
+                self._puts[name] = None
+            elif name in self._there or name in self._sending:
+                self._removals[name] = None
             if rewritten and name.endswith(GROWS):
                 self._growth(name).begin_again()
             self._changed.notify_all()

@@ -34,7 +34,7 @@ class _There:
 
 
 def pull(store: Store, synced: Synced, *, keep: bool) -> list[str]:
-    """Bring a directory in line with the store; return the names of all segments there.
+    """Bring a directory in line with the store; return the names of all objects there.
 
     With ``keep``, the store has not moved since this directory was in line with it: what differs
     here is newer and stays. Otherwise the store wins.
@@ -50,7 +50,7 @@ def pull(store: Store, synced: Synced, *, keep: bool) -> list[str]:
             _bring(store, synced, there, _differing(synced, there, keep=keep))
         except (_MovedError, FileNotFoundError):  # compacted, or pruned, beside us
             continue
-        return [name for name in listing if Segment.parse(name)]
+        return list(listing)
     raise AwayError(f"{store.address}: changes faster than it can be read; try again")
 
 

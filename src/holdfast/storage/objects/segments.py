@@ -9,7 +9,7 @@ still append to its own is never read.
 import os
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +67,7 @@ class Growth:
     """How far the store has one file that grows, under one holding of the lease."""
 
     def __init__(self, file: str, token: int, old: Iterable[str]) -> None:
-        self.old = list(old)
-        """Objects of earlier generations, to be removed once a new one has begun."""
+        self._old = list(old)
         self._file, self._token, self._rewrite = file, token, 0
         self._sent: list[str] = []
         self._size = 0
@@ -79,7 +78,7 @@ class Growth:
         """Send the whole file next: it was rewritten, or nobody knows what the store has."""
         with self._lock:
             self._rewrite += 1
-            self.old += self._sent
+            self._old += self._sent
             self._sent, self._size = [], 0
 
     def cut(self, path: Path) -> tuple[Segment, bytes] | None:
@@ -94,6 +93,16 @@ class Growth:
         if not data and self._sent:
             return None
         return Segment(self._file, self._token, self._rewrite, self._size), data
+
+    def old(self) -> list[str]:
+        """Return, once a new generation has begun, the objects of the earlier ones; they may go."""
+        with self._lock:
+            return list(self._old) if self._sent else []
+
+    def gone(self, names: Sequence[str]) -> None:
+        """Take note that the store is rid of these."""
+        with self._lock:
+            self._old = [name for name in self._old if name not in names]
 
     def has(self, segment: Segment, size: int) -> None:
         """Take note that a segment of ``size`` bytes is in the store."""

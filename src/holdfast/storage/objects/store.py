@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -154,15 +154,12 @@ class Store:
             for meta in metas
         }
 
-    def delete(self, name: str) -> None:
-        """Remove an object; it may be gone already."""
+    def delete(self, *names: str) -> None:
+        """Remove objects; they may be gone already."""
         import obstore
 
-        with self._faults(name):
-            try:
-                obstore.delete(self._client, name)
-            except FileNotFoundError:
-                return
+        with self._faults(""), suppress(FileNotFoundError):
+            obstore.delete(self._client, list(names))
 
     def _put(self, name: str, data: bytes | BinaryIO, mode: Any = "overwrite") -> Version:
         import obstore
