@@ -1,3 +1,5 @@
+"""What object storage answers, and what is made of it: faults, conditions, sums."""
+
 import pytest
 
 from holdfast.errors import StorageError, UsageError

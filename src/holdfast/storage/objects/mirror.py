@@ -10,7 +10,7 @@ from holdfast.errors import LeaseLostError, StorageError
 from holdfast.storage import disk
 from holdfast.storage.objects.clock import now
 from holdfast.storage.objects.lease import Lease
-from holdfast.storage.objects.outbox import Batch, Outbox, Put
+from holdfast.storage.objects.outbox import DAMAGED, Batch, Outbox, Put
 from holdfast.storage.objects.segments import GROWS, Growth
 from holdfast.storage.objects.store import AwayError, ConflictError, Store
 from holdfast.storage.objects.synced import Synced
@@ -174,7 +174,7 @@ class Mirror:
     def _put_weights(self, name: str, path: Path) -> bool:
         if self._synced.is_skeleton(name):
             return True
-        reason = self._damage(path)
+        reason = None if name.startswith(DAMAGED) else self._damage(path)
         if not path.exists():
             return False
         self._refused.discard(name)
