@@ -40,6 +40,8 @@ class Fault:
     """Pass so many bytes of the answer on and then nothing more."""
     flip: bool = False
     """Change one bit of the body."""
+    flip_answer: bool = False
+    """Change one bit of the answer's last byte."""
 
 
 FINE = Fault()
@@ -98,6 +100,10 @@ class FaultProxy:
                 _reset(client)
                 return
             self.seen.append((request.method, request.path))
+            if fault.flip_answer:
+                answer = _all_of(server)
+                client.sendall(answer[:-1] + bytes([answer[-1] ^ 1]))
+                return
             passed = 0
             while data := server.recv(1 << 16):
                 if fault.forget:
@@ -154,6 +160,13 @@ def _some(client: socket.socket) -> bytes:
     data = client.recv(1 << 16)
     if not data:
         raise ValueError("the client has gone")
+    return data
+
+
+def _all_of(server: socket.socket) -> bytes:
+    data = b""
+    while piece := server.recv(1 << 16):
+        data += piece
     return data
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.errors import LeaseLostError, StorageError
 from holdfast.storage import append_durably, move_durably, remove, write_atomically
-from holdfast.storage.objects import is_outline, is_safe, located, lock_of, tell
+from holdfast.storage.objects import fetch, is_safe, located, lock_of, tell
 from holdfast.storage.objects.lease import LEASE
 from holdfast.storage.objects.places import _scratches
 from holdfast.storage.objects.segments import Segment, current
@@ -320,11 +320,27 @@ def test_scratch_that_is_gone_comes_back(start: Callable[..., Run], store: Store
     path = second.directory / "a.pth"
     assert (second.directory / "journal.jsonl").read_bytes() == b"one\n"
     assert (second.directory / "state.json").read_bytes() == b"{}"
-    assert is_outline(path)
+    assert second.lock._held.is_skeleton(path)
     assert path.stat().st_size == 300_000
     assert abs(path.stat().st_mtime - store.list()["a.pth"].modified) < 1.0
     second.lock.release()
     assert store.get("a.pth")[0] == b"w" * 300_000
+
+
+def test_bit_that_flips_on_the_way_here_is_brought_again(
+    start: Callable[..., Run], proxy: FaultProxy
+) -> None:
+    """What is good in the store is not taken for damaged because a network is bad."""
+    first = start()
+    first.put("a.pth", b"w" * 100_000)
+    first.lock.release()
+    shutil.rmtree(first.directory)
+    second = start()
+    flips = iter([True, False])
+    proxy.choose = lambda request: Fault(flip_answer=request.path.endswith("a.pth") and next(flips))
+    fetch(second.directory / "a.pth")
+    assert (second.directory / "a.pth").read_bytes() == b"w" * 100_000
+    assert next(flips, None) is None, "it was not asked twice"
 
 
 def test_store_that_somebody_else_moved_wins(start: Callable[..., Run], store: Store) -> None:
@@ -343,7 +359,7 @@ def test_store_that_somebody_else_moved_wins(start: Callable[..., Run], store: S
     (here.directory / "c.pth").write_bytes(b"never sent")
     again = start()
     assert sorted(path.name for path in again.directory.glob("*.pth")) == ["a.pth", "b.pth"]
-    assert is_outline(again.directory / "a.pth")
+    assert again.lock._held.is_skeleton(again.directory / "a.pth")
     again.lock.release()
     assert names(store) == {"a.pth", "b.pth"}
     assert store.get("a.pth")[0] == b"of the other"

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -159,10 +159,26 @@ def test_store_that_is_away_at_the_end_is_exit_code_5(
     same_runs(calm, download(behind, tmp_path / "end"))
 
 
+@pytest.mark.parametrize(
+    ("damaged", "reason"),
+    [
+        (lambda data: data.replace(b"data/0", b"data/1"), "record"),
+        (lambda data: data[: len(data) // 2], "truncated"),
+        (lambda data: data[:-1], "truncated"),
+        (lambda data: b"", "truncated"),
+    ],
+    ids=["altered", "half", "almost", "empty"],
+)
 def test_damaged_object_is_named_and_stepped_over(
-    driver: Driver, proxy: FaultProxy, behind: Store, calm: Path, tmp_path: Path
+    damaged: Callable[[bytes], bytes],
+    reason: str,
+    driver: Driver,
+    proxy: FaultProxy,
+    behind: Store,
+    calm: Path,
+    tmp_path: Path,
 ) -> None:
-    """A bit that rots in the store costs one checkpoint, and never another result."""
+    """What rots in the store costs one checkpoint, and never another result."""
     child = driver.start(pause=0.1)
     while len([name for name in behind.list() if "_epoch" in name]) < 2:
         time.sleep(0.02)
@@ -171,11 +187,9 @@ def test_damaged_object_is_named_and_stepped_over(
     newest = max(
         list_all_checkpoints(download(behind, tmp_path / "then")), key=lambda f: rank(f.position)
     )
-    data = bytearray(newest.path.read_bytes())
-    data[data.index(b"data/0") + 100] ^= 1
-    behind.put(newest.path.name, bytes(data))
+    behind.put(newest.path.name, damaged(newest.path.read_bytes()))
     output = driver.finish()
-    assert f"{newest.path.name}: record" in output
+    assert f"{newest.path.name}: {reason}" in output
     assert "moved to damaged/" in output
     assert f"damaged/{newest.path.name}" in behind.list()
     same_runs(calm, download(behind, tmp_path / "end"))

@@ -14,7 +14,7 @@ from holdfast.rundir.record import mismatch
 from holdfast.rundir.sums import wrong_sum
 from holdfast.rundir.zip_table import StrangeHeaderError, data_starts
 from holdfast.storage import is_no_file
-from holdfast.storage.objects import whole
+from holdfast.storage.objects import outlines_do, whole
 
 GONE = "the file is gone"
 _LONGEST = 80
@@ -49,23 +49,22 @@ def verify_ahead(directory: Path) -> None:
 
 def _damage(path: Path) -> str | None:
     try:
+        if outlines_do(path) and _outlines_are_good(path):
+            return None
         with whole(path) as file:
-            return _outlines_damage(path) if file is None else _sums_damage(file)
+            return _sums_damage(file)
     except FileNotFoundError:  # gone from object storage
         return GONE
 
 
-def _outlines_damage(path: Path) -> str | None:
-    """Judge what is here of a file in object storage; whoever loads it reads and verifies all."""
+def _outlines_are_good(path: Path) -> bool:
+    """Look at what is here of a file in object storage; whoever loads it verifies all of it."""
     try:
         with zipfile.ZipFile(path) as archive:
-            for record in archive.infolist():
-                if record.filename.endswith("/data.pkl"):
-                    archive.read(record)
-                    return None
+            pickles = [r for r in archive.infolist() if r.filename.endswith("/data.pkl")]
+            return len(pickles) == 1 and archive.read(pickles[0]) is not None
     except (OSError, *_UNREADABLE):
-        return "truncated, or not a checkpoint"
-    return "not a file of torch"
+        return False
 
 
 def _sums_damage(path: Path) -> str | None:

@@ -6,12 +6,12 @@ Nothing of this needs obstore before a URL is given.
 from holdfast.storage.objects.address import is_url
 from holdfast.storage.objects.places import (
     fetch,
-    is_outline,
     is_safe,
     located,
     lock_of,
     look,
     named,
+    outlines_do,
     shown,
     tell,
     thorough,
@@ -21,13 +21,13 @@ from holdfast.storage.objects.places import (
 
 __all__ = [
     "fetch",
-    "is_outline",
     "is_safe",
     "is_url",
     "located",
     "lock_of",
     "look",
     "named",
+    "outlines_do",
     "shown",
     "tell",
     "thorough",

@@ -52,7 +52,7 @@ class Address:
     @property
     def slug(self) -> str:
         """A name for its directories on this machine; another endpoint gives another one."""
-        endpoint = os.environ.get("AWS_ENDPOINT_URL", "") if self.scheme == "s3" else ""
+        endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT") or ""
         digest = hashlib.sha256(f"{endpoint} {self}".encode()).hexdigest()[:12]
         words = _PLAIN.findall(f"{self.bucket}-{self.prefix}")
         return f"{self.scheme}-{'-'.join(words)[:60]}-{digest}"

@@ -116,10 +116,13 @@ class Held(Scratch):
         self.synced.save()
 
     def _bring(self, path: Path) -> None:
+        def bring() -> None:
+            self._patiently(lambda: super(Held, self)._bring(path))
+
         if self._mirror is None:
-            super()._bring(path)
+            bring()
         else:
-            self._mirror.outbox.quietly(lambda: super(Held, self)._bring(path))
+            self._mirror.outbox.quietly(bring)
 
     def _begin(self, lease: Lease, damage: Damage) -> Mirror:
         make_directory(self.directory)

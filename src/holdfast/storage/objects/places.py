@@ -82,15 +82,9 @@ def is_safe(path: Path) -> bool:
     return not isinstance(held, Held) or held.is_safe(path)
 
 
-def is_outline(path: Path) -> bool:
-    """Tell whether a file has holes where the store has the rest of it."""
-    scratch = _scratch_of(path)
-    return scratch is not None and scratch.is_skeleton(path)
-
-
 @contextmanager
-def whole(path: Path) -> Iterator[Path | None]:
-    """Give a file to verify all of it; None where only the store has that, and it need not be.
+def whole(path: Path) -> Iterator[Path]:
+    """Give all of a file to read: itself, or for a while a copy of what only the store has.
 
     Raises:
         FileNotFoundError: the store does not have it any more.
@@ -99,11 +93,15 @@ def whole(path: Path) -> Iterator[Path | None]:
     scratch = _scratch_of(path)
     if scratch is None or not scratch.is_skeleton(path):
         yield path
-    elif scratch.thorough:
-        with scratch.whole(path) as copy:
-            yield copy
-    else:
-        yield None
+        return
+    with scratch.whole(path) as copy:
+        yield copy
+
+
+def outlines_do(path: Path) -> bool:
+    """Tell whether only the store has all of a file, and a look at its outlines is enough."""
+    scratch = _scratch_of(path)
+    return scratch is not None and scratch.is_skeleton(path) and not scratch.thorough
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from holdfast.storage.objects.skeleton import make_skeleton
 from holdfast.storage.objects.store import AwayError, Entry, Store
 from holdfast.storage.objects.synced import Synced
 
-_AT_ONCE = 8
+_AT_ONCE = 16
 _TRIES = 5
 
 

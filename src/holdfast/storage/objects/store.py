@@ -34,6 +34,10 @@ class ConflictError(StorageError):
     """A conditional write found another object there than was expected."""
 
 
+class AlteredError(StorageError):
+    """An object has another sum than the store says: altered on the way, or rotten there."""
+
+
 class NoRangesError(StorageError):
     """The store gives objects only whole."""
 
@@ -124,12 +128,21 @@ class Store:
             return None
 
     def pieces(self, name: str) -> Iterator[bytes]:
-        """Yield the bytes of an object; FileNotFoundError where there is none."""
+        """Yield the bytes of an object; FileNotFoundError where there is none.
+
+        After the last of them it raises `AlteredError` where the sum is known, and another one.
+        """
         import obstore
 
         with self._faults(name):
-            for piece in obstore.get(self._client, name).stream(min_chunk_size=1 << 20):
-                yield bytes(piece)
+            found = obstore.get(self._client, name)
+            sums = _Sums()
+            for piece in found.stream(min_chunk_size=1 << 20):
+                data = bytes(piece)
+                sums.add(data)
+                yield data
+        if self.sums_are_md5 and not sums.agree(Version.of(found.meta).etag):
+            raise AlteredError(f"{self._where(name)}: arrived damaged")
 
     def range(self, name: str, start: int, end: int) -> bytes:
         """Return some bytes of an object; FileNotFoundError where there is none."""
@@ -177,7 +190,7 @@ class Store:
                 max_concurrency=_AT_ONCE,
             )
         version = Version.of(result)
-        if self.sums_are_md5 and not _is_sum_of(version.etag, data):
+        if self.sums_are_md5 and not _sums_of(data).agree(version.etag):
             raise AwayError(f"{self._where(name)}: arrived damaged, and is sent again")
         return version
 
@@ -255,27 +268,45 @@ def _short(text: str) -> str:
     return line.rpartition(": ")[2].rpartition(" - ")[2][:120] or "no reason given"
 
 
-def _is_sum_of(etag: str, data: bytes | BinaryIO) -> bool:
-    """Tell whether an ETag is the MD5 of ``data``; one that is no MD5 says nothing."""
-    if not _MD5.fullmatch(etag):
-        return True
-    whole, parts = _md5(), []
-    for piece in _pieces(data):
-        whole.update(piece)
-        parts.append(_md5(piece).digest())
-    if "-" not in etag:
-        return etag == whole.hexdigest()
-    return etag == f"{_md5(b''.join(parts)).hexdigest()}-{len(parts)}"
+class _Sums:
+    """The MD5 of some bytes, and of each part of them that an upload in parts would have."""
+
+    def __init__(self) -> None:
+        self._whole, self._parts = _md5(), [_md5()]
+        self._room = PART
+
+    def add(self, data: bytes) -> None:
+        """Take further bytes into account."""
+        self._whole.update(data)
+        while data:
+            if self._room == 0:
+                self._parts.append(_md5())
+                self._room = PART
+            piece, data = data[: self._room], data[self._room :]
+            self._parts[-1].update(piece)
+            self._room -= len(piece)
+
+    def agree(self, etag: str) -> bool:
+        """Tell whether an ETag is theirs; one that is no MD5 says nothing."""
+        if not _MD5.fullmatch(etag):
+            return True
+        if "-" not in etag:
+            return etag == self._whole.hexdigest()
+        parts = _md5(b"".join(part.digest() for part in self._parts)).hexdigest()
+        # whoever copied it may have cut it into other parts
+        return etag == f"{parts}-{len(self._parts)}" or not etag.endswith(f"-{len(self._parts)}")
 
 
 def _md5(data: bytes = b"") -> "hashlib._Hash":
     return hashlib.md5(data, usedforsecurity=False)
 
 
-def _pieces(data: bytes | BinaryIO) -> Iterator[bytes]:
+def _sums_of(data: bytes | BinaryIO) -> _Sums:
+    sums = _Sums()
     if isinstance(data, bytes):
-        yield from (data[at : at + PART] for at in range(0, len(data), PART))
-        return
+        sums.add(data)
+        return sums
     data.seek(0)
     while piece := data.read(PART):
-        yield piece
+        sums.add(piece)
+    return sums
