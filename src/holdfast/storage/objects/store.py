@@ -1,6 +1,5 @@
 """One prefix of an object store, with faults as one line and uploads that are checked."""
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -12,18 +11,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from holdfast.errors import StorageError, UsageError
 from holdfast.storage.objects.address import Address
+from holdfast.storage.objects.md5 import PART, Sums, sums_of
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
-
-PART = 8 << 20
-"""Bytes of one part of a large upload."""
 
 _AT_ONCE = 4  # parts; on a slow link each must still arrive in the time of a request
 _ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "GOOGLE_BASE_URL")
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
-_MD5 = re.compile(r"[0-9a-f]{32}(-\d+)?")
 
 
 class AwayError(StorageError):
@@ -136,7 +132,7 @@ class Store:
 
         with self._faults(name):
             found = obstore.get(self._client, name)
-            sums = _Sums()
+            sums = Sums()
             for piece in found.stream(min_chunk_size=1 << 20):
                 data = bytes(piece)
                 sums.add(data)
@@ -190,7 +186,7 @@ class Store:
                 max_concurrency=_AT_ONCE,
             )
         version = Version.of(result)
-        if self.sums_are_md5 and not _sums_of(data).agree(version.etag):
+        if self.sums_are_md5 and not sums_of(data).agree(version.etag):
             raise AwayError(f"{self._where(name)}: arrived damaged, and is sent again")
         return version
 
@@ -266,47 +262,3 @@ def _short(text: str) -> str:
     """Return the cause that stands last in a chain of causes."""
     line = text.partition("\n")[0].rstrip()
     return line.rpartition(": ")[2].rpartition(" - ")[2][:120] or "no reason given"
-
-
-class _Sums:
-    """The MD5 of some bytes, and of each part of them that an upload in parts would have."""
-
-    def __init__(self) -> None:
-        self._whole, self._parts = _md5(), [_md5()]
-        self._room = PART
-
-    def add(self, data: bytes) -> None:
-        """Take further bytes into account."""
-        self._whole.update(data)
-        while data:
-            if self._room == 0:
-                self._parts.append(_md5())
-                self._room = PART
-            piece, data = data[: self._room], data[self._room :]
-            self._parts[-1].update(piece)
-            self._room -= len(piece)
-
-    def agree(self, etag: str) -> bool:
-        """Tell whether an ETag is theirs; one that is no MD5 says nothing."""
-        if not _MD5.fullmatch(etag):
-            return True
-        if "-" not in etag:
-            return etag == self._whole.hexdigest()
-        parts = _md5(b"".join(part.digest() for part in self._parts)).hexdigest()
-        # whoever copied it may have cut it into other parts
-        return etag == f"{parts}-{len(self._parts)}" or not etag.endswith(f"-{len(self._parts)}")
-
-
-def _md5(data: bytes = b"") -> "hashlib._Hash":
-    return hashlib.md5(data, usedforsecurity=False)
-
-
-def _sums_of(data: bytes | BinaryIO) -> _Sums:
-    sums = _Sums()
-    if isinstance(data, bytes):
-        sums.add(data)
-        return sums
-    data.seek(0)
-    while piece := data.read(PART):
-        sums.add(piece)
-    return sums
