@@ -15,6 +15,7 @@ from holdfast.training import Progress
 
 _LISTED = 5  # unreadable images named one by one
 _COLUMNS = 80
+_MOST_BARS = 12  # jobs in training that are shown one by one
 _PLAIN_INTERVAL = 30.0  # seconds between two lines inside an epoch, in a pipe
 
 
@@ -52,8 +53,8 @@ class TerminalDisplay(Display):
     def __init__(self, console: Console) -> None:
         self.console = console
         self.estimate = Estimate()
-        self._samples = (0, time.monotonic())
-        self._rate = ""
+        self._samples: dict[JobName, tuple[int, float]] = {}
+        self._rates: dict[JobName, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -99,8 +100,8 @@ class TerminalDisplay(Display):
 
     def job_begins(self, job: JobName, resumed_from: Position | None) -> None:
         """Say that a job goes on, where it does."""
-        self._samples = (0, time.monotonic())
-        self._rate = ""
+        self._samples[job] = (0, time.monotonic())
+        self._rates[job] = ""
         if resumed_from is not None:
             self.say(f"✓ {job}: continuing from {resumed_from}")
 
@@ -120,13 +121,13 @@ class TerminalDisplay(Display):
         self.console.print(results_table(status), soft_wrap=False)
 
     def rate(self, progress: Progress) -> str:
-        """Return images per second since it was last asked, or the last such figure."""
-        before, when = self._samples
-        now = time.monotonic()
+        """Return a job's images per second since it was last asked, or the last such figure."""
+        now, job = time.monotonic(), progress.job
+        before, when = self._samples.get(job, (0, now))
         if progress.samples > before and now > when:
-            self._rate = f"{(progress.samples - before) / (now - when):.0f} img/s"
-            self._samples = (progress.samples, now)
-        return self._rate
+            self._rates[job] = f"{(progress.samples - before) / (now - when):.0f} img/s"
+            self._samples[job] = (progress.samples, now)
+        return self._rates.get(job, "")
 
 
 class PlainDisplay(TerminalDisplay):
@@ -157,7 +158,7 @@ class PlainDisplay(TerminalDisplay):
 
 
 class RichDisplay(TerminalDisplay):
-    """Three bars: the series, the job, the epoch."""
+    """A bar for the series, one for each job in training, and where it is one, its epoch's."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -170,7 +171,9 @@ class RichDisplay(TerminalDisplay):
         )
         self._tasks: dict[str, TaskID] = {}
         self._jobs = (0, 0)
-        self._measured = ""
+        self._fractions: dict[JobName, float] = {}
+        """How much is done of each job in training."""
+        self._measured: dict[JobName, str] = {}
 
     def __exit__(
         self,
@@ -186,32 +189,37 @@ class RichDisplay(TerminalDisplay):
         self._bars.start()
         self._show("decoding", "Decoding", done / total, f"{done}/{total} images")
         if done == total:
-            self._bars.remove_task(self._tasks.pop("decoding"))
+            self._remove("decoding")
 
     def series_begins(self, status: Status, work: dict[JobName, float]) -> None:
         """Show the series' bar."""
         super().series_begins(status, work)
         self._jobs = (len(status.jobs) - len(work), len(status.jobs))
-        self._show_series(0.0)
+        self._show_series()
 
     def job_begins(self, job: JobName, resumed_from: Position | None) -> None:
-        """Begin a job's bars anew."""
+        """Begin a job's bar anew."""
         super().job_begins(job, resumed_from)
-        self._measured = ""
+        self._fractions[job] = 0.0
+        self._measured[job] = ""
+        self._remove("epoch")
 
     def progress(self, progress: Progress) -> None:
-        """Move all three bars."""
-        position = progress.position
-        self.estimate.advance(progress.job, progress.fraction)
+        """Move the bars of a job and of the series."""
+        position, job = progress.position, progress.job
+        self.estimate.advance(job, progress.fraction)
+        self._fractions[job] = progress.fraction
         if progress.measured:
-            self._measured = f"val acc {progress.measured.get('accuracy', 0.0):.3f}"
-        self._show_series(progress.fraction)
+            self._measured[job] = f"val acc {progress.measured.get('accuracy', 0.0):.3f}"
+        self._show_series()
+        if str(job) not in self._tasks and len(self._tasks) > _MOST_BARS:
+            return
         stage = (
             f"{position.stage} epoch {min(position.epoch + 1, progress.epochs)}/{progress.epochs}"
         )
-        info = "  ".join(filter(None, [stage, self._measured]))
-        self._show("job", str(progress.job), progress.fraction, info)
-        if not progress.measured:
+        info = "  ".join(filter(None, [stage, self._measured.get(job)]))
+        self._show(str(job), str(job), progress.fraction, info)
+        if not progress.measured and len(self._fractions) == 1:
             figures = "  ".join(filter(None, [figures_of(progress), self.rate(progress)]))
             share = position.step / progress.steps if progress.steps else 0.0
             self._show("epoch", "Epoch", share, f"{position.step}/{progress.steps}  {figures}")
@@ -219,27 +227,37 @@ class RichDisplay(TerminalDisplay):
     def job_ends(self, job: JobName, result: Result) -> None:
         """Count a job."""
         super().job_ends(job, result)
-        self._count_job()
+        self._count(job)
 
     def job_fails(self, job: JobName, error: str) -> None:
         """Count a job."""
         super().job_fails(job, error)
-        self._count_job()
+        self._count(job)
 
     def series_ends(self, status: Status) -> None:
         """Put the bars away and show the table."""
         self._bars.stop()
         super().series_ends(status)
 
-    def _count_job(self) -> None:
+    def _count(self, job: JobName) -> None:
         done, total = self._jobs
         self._jobs = (done + 1, total)
-        self._show_series(0.0)
+        self._fractions.pop(job, None)
+        self._remove(str(job))
+        self._remove("epoch")
+        self._show_series()
 
-    def _show_series(self, fraction: float) -> None:
+    def _show_series(self) -> None:
         done, total = self._jobs
-        info = "  ".join(filter(None, [f"{done}/{total} jobs", self.estimate.left]))
-        self._show("series", "Series", (done + fraction) / max(total, 1), info)
+        hidden = len(self._fractions) - len(self._tasks.keys() & {*map(str, self._fractions)})
+        more = f"{hidden} more in training" if hidden > 1 else ""
+        info = "  ".join(filter(None, [f"{done}/{total} jobs", self.estimate.left, more]))
+        share = (done + sum(self._fractions.values())) / max(total, 1)
+        self._show("series", "Series", share, info)
+
+    def _remove(self, key: str) -> None:
+        if key in self._tasks:
+            self._bars.remove_task(self._tasks.pop(key))
 
     def _show(self, key: str, description: str, share: float, info: str) -> None:
         if key not in self._tasks:

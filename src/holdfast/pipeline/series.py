@@ -1,7 +1,7 @@
 """run_series: every backbone, on the full split and on each fold, until nothing is left."""
 
 from holdfast.config import RunConfig
-from holdfast.errors import EXIT_COMPLETE, EXIT_JOB_FAILED, ConfigError
+from holdfast.errors import EXIT_COMPLETE, EXIT_JOB_FAILED, ConfigError, UsageError
 from holdfast.pipeline.describe import describe, describe_images
 from holdfast.pipeline.display import Display
 from holdfast.pipeline.engine import Engine, Series
@@ -34,7 +34,7 @@ def run_series(
         Interrupted: a signal asked for a stop; everything is saved.
         StorageError: the disk refused.
     """
-    source = open_source(config, steps)
+    source, chosen = open_source(config, steps), _engine(config)
     use_deterministic_kernels()
     settings = RunSettings(
         config.seed,
@@ -47,7 +47,7 @@ def run_series(
     with (
         stop.listening(),
         Run(located(config.checkpoint_dir), settings, stop) as run,
-        _engine(config) as engine,
+        chosen as engine,
     ):
         machine = engine.describe_machine(run.ledger.state.run.get("machine", {}), stop)
         run.check(describe(config, machine), config.on_change)  # before an hour of decoding
@@ -104,13 +104,17 @@ def _train_pending(
 
 
 def _engine(config: RunConfig) -> Engine:
-    if config.engine == "ray":
-        if is_url(config.checkpoint_dir):
-            raise ConfigError(
-                f"checkpoint_dir: {config.checkpoint_dir} is sent to by one process only; for "
-                "engine ray name a folder that all its machines see"
-            )
+    if config.engine == "local":
+        return LocalEngine(config)
+    if is_url(config.checkpoint_dir):
+        raise ConfigError(
+            f"checkpoint_dir: {config.checkpoint_dir} is sent to by one process only; for "
+            "engine ray name a folder that all its machines see"
+        )
+    try:
         from holdfast.pipeline.on_ray import RayEngine
-
-        return RayEngine(config)
-    return LocalEngine(config)
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise UsageError("--engine ray needs Ray: pip install 'holdfast[ray]'") from None
+    return RayEngine(config)

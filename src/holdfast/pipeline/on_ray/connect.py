@@ -2,32 +2,44 @@
 
 import logging
 import os
+import socket
 
 import ray
 
 from holdfast.errors import UsageError
 
+_PATIENCE = 5.0  # seconds for an address to answer; Ray itself would try for minutes
+
 
 def connect(address: str | None) -> None:
-    """Connect this process to Ray: ``auto``, ``local``, HOST:PORT; or the one that runs here.
+    """Connect this process to Ray: ``auto`` is the one that runs here, ``local`` one of its own.
 
-    Without an address, and where no Ray runs, one of this machine's own is started, and ends with
-    this process.
+    Without an address it is the one that runs here, or else one of its own, which ends with this
+    process.
 
     Raises:
         UsageError: there is none at that address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     try:
+        if address not in (None, "auto", "local"):
+            _knock(str(address))
         ray.init(
             address,
             include_dashboard=False,
             log_to_driver=False,  # what workers have to say comes by the mailbox
             logging_level=logging.ERROR,
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split()).partition(". ")[0][:120]
         raise UsageError(
-            f"--ray-address {address or 'auto'}: no Ray can be reached there ({reason}); start one "
-            "with `ray start --head`, or leave the option out"
+            f"--ray-address {address}: no Ray can be reached there ({reason}); start one with `ray "
+            "start --head`, or leave the option out"
         ) from error
+
+
+def _knock(address: str) -> None:
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        raise ValueError("it is not of the form HOST:PORT")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
