@@ -34,7 +34,7 @@ def run_series(
         Interrupted: a signal asked for a stop; everything is saved.
         StorageError: the disk refused.
     """
-    source, chosen = open_source(config, steps), _engine(config)
+    source, chosen = open_source(config, steps, display.notice), _engine(config)
     use_deterministic_kernels()
     settings = RunSettings(
         config.seed,

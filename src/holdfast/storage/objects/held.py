@@ -3,7 +3,6 @@
 import atexit
 import logging
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +18,7 @@ from holdfast.storage.objects.pull import local_names, pull
 from holdfast.storage.objects.scratch import Scratch
 from holdfast.storage.objects.segments import Segment
 from holdfast.storage.objects.store import LEASE_TIMES, AwayError, Store
+from holdfast.storage.objects.together import patiently
 from holdfast.storage.objects.waits import patience
 
 _log = logging.getLogger("holdfast")
@@ -156,19 +156,7 @@ class Held(Scratch):
         lease.check()
 
     def _patiently(self, act: Callable[[], Got]) -> Got:
-        """Do what a start cannot do without, again for a while if the store does not answer."""
-        until, wait, told = now() + patience(), 0.2, False
-        while True:
-            try:
-                return act()
-            except AwayError as error:
-                if now() > until:
-                    raise
-                if not told:
-                    self.on_notice(f"{error}; waiting for it, {patience():.0f} s at most")
-                    told = True
-                time.sleep(wait)
-                wait = min(2 * wait, 5.0)
+        return patiently(act, self.on_notice)
 
     def _at_exit(self) -> None:
         """End a holding that nobody has ended; a forked child has none."""

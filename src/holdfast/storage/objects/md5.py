@@ -28,6 +28,10 @@ class Sums:
             self._parts[-1].update(piece)
             self._room -= len(piece)
 
+    def hexdigest(self) -> str:
+        """Return the sum of the whole."""
+        return self._whole.hexdigest()
+
     def agree(self, etag: str) -> bool:
         """Tell whether an ETag is theirs; one that is no MD5 says nothing."""
         if not _MD5.fullmatch(etag):

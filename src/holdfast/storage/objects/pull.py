@@ -1,7 +1,6 @@
 """Bringing a directory in line with the store, at a start or for a look."""
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,8 +11,8 @@ from holdfast.storage.objects.segments import Segment, current
 from holdfast.storage.objects.skeleton import make_skeleton
 from holdfast.storage.objects.store import AwayError, Entry, Store
 from holdfast.storage.objects.synced import Synced
+from holdfast.storage.objects.together import together
 
-_AT_ONCE = 16
 _TRIES = 5
 
 
@@ -89,9 +88,7 @@ def _bring(store: Store, synced: Synced, there: _There, names: set[str]) -> None
           if n not in weights),
         *(partial(_bring_grown, store, synced, there.grown[n]) for n in names & there.grown.keys()),
     ]  # fmt: skip
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for future in [pool.submit(job) for job in jobs]:
-            future.result()
+    together(jobs)
 
 
 def _bring_weights(store: Store, synced: Synced, entry: Entry) -> None:

@@ -33,25 +33,28 @@ def make_skeleton(store: Store, entry: Entry, path: Path) -> bool:
     return True
 
 
-def fetch_whole(store: Store, name: str, path: Path, modified: float) -> None:
+def fetch_whole(store: Store, name: str, path: Path, modified: float) -> bool:
     """Bring all of an object under ``path``, where it appears whole.
 
-    What was altered on the way is brought again; what is the same each time is so in the store.
+    What was altered on the way is brought again; what comes twice in the same way is so in the
+    store, and is left to whoever reads it. Returns whether its sum is the one the store says.
 
     Raises:
         FileNotFoundError: there is no such object any more.
     """
     with atomic_writer(path) as file:
-        for last in (False, False, True):
+        before, again = "", True
+        while again:
+            file.seek(0)
+            file.truncate()
             try:
                 for piece in store.pieces(name):
                     file.write(piece)
-                break
-            except AlteredError:
-                if not last:
-                    file.seek(0)
-                    file.truncate()
+                before, again = "", False
+            except AlteredError as error:
+                before, again = error.found, error.found != before
     disk.set_time(path, modified)
+    return not before
 
 
 def _look(outlines: "_Outlines") -> None:

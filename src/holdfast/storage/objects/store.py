@@ -33,6 +33,11 @@ class ConflictError(StorageError):
 class AlteredError(StorageError):
     """An object has another sum than the store says: altered on the way, or rotten there."""
 
+    def __init__(self, message: str, found: str) -> None:
+        self.found = found
+        """The sum of what came."""
+        super().__init__(message)
+
 
 class NoRangesError(StorageError):
     """The store gives objects only whole."""
@@ -138,7 +143,7 @@ class Store:
                 sums.add(data)
                 yield data
         if self.sums_are_md5 and not sums.agree(Version.of(found.meta).etag):
-            raise AlteredError(f"{self._where(name)}: arrived damaged")
+            raise AlteredError(f"{self._where(name)}: arrived damaged", sums.hexdigest())
 
     def range(self, name: str, start: int, end: int) -> bytes:
         """Return some bytes of an object; FileNotFoundError where there is none."""
