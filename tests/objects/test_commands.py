@@ -14,6 +14,7 @@ from holdfast.cli.autostart import enable
 from holdfast.config import resolve
 from holdfast.errors import ConfigError, UsageError
 from holdfast.pipeline.series import check_settings
+from holdfast.storage.objects.address import Address
 from holdfast.storage.objects.places import _scratches
 from holdfast.storage.objects.store import Store
 from tests.crash.sameness import same_runs
@@ -46,8 +47,8 @@ def _forget() -> Iterator[None]:
 
 
 def train(driver: Driver, tiny: TinyRun, *more: str) -> Child:
-    """Start the series at the URL."""
-    settings = ("--config", str(tiny.home / "tiny.toml"), "--data", str(tiny.data))
+    """Start the series at the URL, its images at another one."""
+    settings = ("--config", str(tiny.home / "tiny.toml"), "--data", f"{driver.url}-photos")
     return driver.command("train", *settings, "--checkpoint-dir", driver.url, *more)
 
 
@@ -55,6 +56,9 @@ def test_series_goes_on_on_another_machine(
     driver: Driver, tiny: TinyRun, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     """Killed with its disk gone, twice, under faults: the bits of the run in a folder."""
+    photos = Store(Address.parse(f"{driver.url}-photos"))
+    for path in tiny.data.rglob("*.png"):
+        photos.put(path.relative_to(tiny.data).as_posix(), path)
     store = direct(driver.url, proxy.server.endpoint)
     for number in (2, 5):
         proxy.sometimes(0.1, number, Fault(status=503), Fault(drop=True), Fault(delay=0.1))

@@ -1,5 +1,6 @@
 """Whole runs at a URL, by injury: machines that go, drivers that meet, stores that stay away."""
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -13,10 +14,10 @@ from tests.crash import library_run
 from tests.crash.sameness import same_runs
 from tests.objects.drivers import Driver, direct, download, entered, frozen, rank
 from tests.objects.fault_proxy import Fault, FaultProxy
-from tests.objects.servers import environment
+from tests.objects.servers import Server, environment
 from tests.warm_python import WarmPython
 
-ROUNDS = 6
+ROUNDS = 60 if os.environ.get("HOLDFAST_DEEP") else 6
 FAULTS = (Fault(status=503), Fault(status=429), Fault(drop=True), Fault(cut=9), Fault(delay=0.2))
 
 
@@ -70,25 +71,53 @@ def check_promises(driver: Driver, directory: Path) -> None:
 
 
 def test_machines_that_go_lose_nothing_that_was_acknowledged(
-    driver: Driver, proxy: FaultProxy, behind: Store, calm: Path, tmp_path: Path
+    drivers: tuple[Driver, Driver], proxy: FaultProxy, behind: Store, calm: Path, tmp_path: Path
 ) -> None:
-    """Killed at random with requests failing at random, its disk gone each time: the same bits."""
+    """Killed at random under random faults, on two machines whose disks go or stay: same bits."""
     seed = random.SystemRandom().randrange(2**32)
     print("drawn with seed", seed)
     chance = random.Random(seed)
     for number in range(ROUNDS):
         proxy.sometimes(0.1, chance.randrange(2**32), *FAULTS)
+        driver = chance.choice(drivers)
         child = driver.start(pause=0.02)
         time.sleep(chance.uniform(0.2, 2.5))
         child.kill()
-        check_promises(driver, download(behind, tmp_path / f"round{number}"))
-        driver.lose_machine()
+        there = download(behind, tmp_path / f"round{number}")
+        for each in drivers:
+            check_promises(each, there)
+        if chance.random() < 0.6:
+            driver.lose_machine()
     proxy.heal()
-    begun = {job for job, _ in driver.promises()}
+    begun = {job for each in drivers for job, _ in each.promises()}
     assert begun, "no round came to anything"
-    taken_up = dict(entered(driver.finish()))
+    taken_up = dict(entered(drivers[0].finish()))
     assert all(taken_up.get(job, "complete") is not None for job in begun), "one began anew"
     same_runs(calm, download(behind, tmp_path / "end"))
+
+
+def test_server_that_ignores_conditions_is_warned_of_and_used(
+    pythons: tuple[WarmPython, WarmPython],
+    loose_url: str,
+    rclone: Server,
+    calm: Path,
+    tmp_path: Path,
+) -> None:
+    """Killed there with its disk gone, the run goes on to the same bits; a second is refused."""
+    driver, second = (
+        Driver(python, tmp_path, loose_url, environment(rclone.endpoint, tmp_path / name))
+        for python, name in zip(pythons, ("first", "second"), strict=True)
+    )
+    child = driver.start(pause=0.1)
+    while not driver.promises():
+        assert child.running, child.output
+        time.sleep(0.02)
+    refused = second.start()
+    assert refused.wait() == 4, refused.output
+    child.kill()
+    driver.lose_machine()
+    assert "this server ignores the conditions of writes" in driver.finish()
+    same_runs(calm, download(direct(loose_url, rclone.endpoint), tmp_path / "end"))
 
 
 def test_run_goes_on_from_its_own_scratch(

@@ -19,6 +19,7 @@ Damage = Callable[[Path], str | None]
 OnNotice = Callable[[str], None]
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 30.0
+_SILENCE = 3.0  # seconds of waiting at the end that need no word
 _AT_ONCE = 500  # objects that one request removes
 
 
@@ -75,9 +76,13 @@ class Mirror:
         Raises:
             StorageError: it lacks something; how much, and where that is.
         """
-        self._progress = max(self._progress, now())
+        began = self._progress = now()
+        told = False
         while left := self.outbox.lacks():
             self.check()
+            if not told and now() - began > _SILENCE:
+                self.on_notice(f"{self._store.address}: {_files(left)} on the way")
+                told = True
             if self._away is not None and now() - self._progress > patience:
                 break
             self.outbox.wait(0.2)
