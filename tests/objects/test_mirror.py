@@ -251,6 +251,30 @@ def test_store_that_stays_away_is_told_once_and_caught_up_with(
     assert len(names(store)) == 31
 
 
+def test_link_that_is_busy_with_a_large_file_brings_it_once(
+    start: Callable[..., Run], proxy: FaultProxy, store: Store
+) -> None:
+    """Renewals that do not get through beside it are no reason to send it again."""
+    run = start()
+    until(lambda: not run.lock._held._mirror.outbox.lacks())
+    busy = threading.Event()
+
+    def choose(request: Request) -> Fault:
+        if request.path.endswith("large.pth"):
+            busy.set()
+            time.sleep(2.5)
+            busy.clear()
+        return Fault(drop=request.path.endswith(LEASE) and busy.is_set())
+
+    proxy.choose = choose
+    path = run.put("large.pth")
+    until(lambda: is_safe(path))
+    assert [n for _, n in proxy.seen if n.endswith("large.pth")] == [
+        f"/{store.address.bucket}/{store.address.prefix}/large.pth"
+    ]
+    assert run.said == []
+
+
 @pytest.mark.parametrize(
     "faults",
     [

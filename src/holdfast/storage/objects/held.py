@@ -23,7 +23,7 @@ from holdfast.storage.objects.waits import patience
 
 _log = logging.getLogger("holdfast")
 _LOOK_AGAIN = 2.0  # seconds for which a reader believes what it has seen
-_LOOKING = 5.0  # seconds that a reader of this machine may take to bring the scratch in line
+_LOOKING = 2.0  # seconds that a reader of this machine may take to bring the scratch in line
 
 Got = TypeVar("Got")
 

@@ -204,7 +204,13 @@ class Mirror:
             self._store.delete(*names[start : start + _AT_ONCE])
 
     def _ask_lease(self) -> None:
-        """Refuse to write, or to take it that something is written, without a good lease."""
+        """Refuse to write, or to take it that something is written, without a good lease.
+
+        A link that is busy with a large file may not have let its renewals through: if it can be
+        renewed now, nobody has had it meanwhile.
+        """
+        if not self._lease.is_good:
+            self._lease.renew()
         self._lease.check()
         if not self._lease.is_good:
             raise AwayError(f"{self._store.address}: the lease could not be renewed in time")
