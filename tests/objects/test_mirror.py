@@ -15,6 +15,7 @@ from holdfast.storage.objects.lease import LEASE
 from holdfast.storage.objects.places import _scratches
 from holdfast.storage.objects.segments import Segment, current
 from holdfast.storage.objects.store import Store
+from tests.objects.drivers import direct
 from tests.objects.fault_proxy import FINE, Fault, FaultProxy, Request
 
 GOOD: Callable[[Path], str | None] = lambda path: None  # noqa: E731
@@ -157,9 +158,7 @@ def test_nothing_is_removed_before_what_replaces_it_is_there(
             seen.append({path for path in store_behind.list() if path.endswith(".pth")})
         return Fault(status=503) if len(seen) % 3 == 0 else FINE
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", proxy.server.endpoint)
-        store_behind = Store(store.address)
+    store_behind = direct(str(store.address), proxy.server.endpoint)
     proxy.choose = watch
     for number in range(1, 6):
         run.put(f"a{number}.pth")
@@ -175,28 +174,23 @@ def test_nothing_is_removed_before_what_replaces_it_is_there(
 def test_journal_is_never_behind_what_is_made_from_it(
     start: Callable[..., Run], proxy: FaultProxy, store: Store
 ) -> None:
-    """Whenever the store is cut off, its journal knows all that its state files know."""
+    """Whenever a state file arrives, the journal in the store knows all that it knows."""
     run = start()
-    stop = threading.Event()
-    wrong: list[tuple[int, int]] = []
+    behind = direct(str(store.address), proxy.server.endpoint)
+    arrived: list[tuple[int, int]] = []
 
-    def look() -> None:
-        while not stop.is_set():
-            state = int(store.get("state.json")[0]) if store.get("state.json") else 0
-            grown = current(store.list()).get("journal.jsonl", [])
-            lines = len(contents(store).splitlines()) if grown else 0
-            if lines < state:
-                wrong.append((lines, state))
+    def look(request: Request) -> Fault:
+        if request.method == "PUT" and request.path.endswith("state.json"):
+            arrived.append((contents(behind).count(b"\n"), int(request.body)))
+        return FINE
 
-    watcher = threading.Thread(target=look)
-    watcher.start()
+    proxy.choose = look
     for number in range(1, 60):
         run.append(b"line\n")
         run.put("state.json", b"%d" % number)
     run.lock.release()
-    stop.set()
-    watcher.join()
-    assert wrong == []
+    assert len(arrived) > 1
+    assert all(lines >= known for lines, known in arrived), arrived
     assert contents(store).count(b"\n") == 59
 
 
@@ -273,6 +267,23 @@ def test_link_that_is_busy_with_a_large_file_brings_it_once(
         f"/{store.address.bucket}/{store.address.prefix}/large.pth"
     ]
     assert run.said == []
+
+
+def test_holder_that_cannot_renew_sends_nothing(
+    start: Callable[..., Run], proxy: FaultProxy, store: Store
+) -> None:
+    """Once its lease may have run out, though the store would take everything else."""
+    run = start()
+    until(lambda: not run.lock._held._mirror.outbox.lacks())
+    proxy.choose = lambda request: Fault(drop=request.path.endswith(LEASE))
+    until(lambda: not run.lock._held._lease.is_good)
+    proxy.seen.clear()
+    path = run.put("a.pth")
+    run.append(b"line\n")
+    until(lambda: len(run.said) == 1)
+    assert [path for method, path in proxy.seen if method == "PUT"] == []
+    proxy.heal()
+    until(lambda: is_safe(path))
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,13 @@ from holdfast.storage.objects.lease import Lease
 from holdfast.storage.objects.outbox import DAMAGED, Batch, Outbox, Put
 from holdfast.storage.objects.segments import GROWS, Growth
 from holdfast.storage.objects.store import AwayError, ConflictError, Store
-from holdfast.storage.objects.synced import Synced
+from holdfast.storage.objects.synced import Synced, stamp_of
 
 Damage = Callable[[Path], str | None]
 OnNotice = Callable[[str], None]
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 30.0
+_WORTH_A_WORD = 2  # failures, since all was there
 _SILENCE = 3.0  # seconds of waiting at the end that need no word
 _AT_ONCE = 500  # objects that one request removes
 
@@ -48,6 +49,7 @@ class Mirror:
         self.outbox = Outbox(self._directory, self._growth, synced.forget, there)
         self._refused: set[str] = set()  # damaged on the disk
         self._away: str | None = None
+        self._failures = 0
         self._fault: BaseException | None = None
         self._progress = now()
         self._stop = threading.Event()
@@ -128,6 +130,7 @@ class Mirror:
             self._send(batch)
         except (StorageError, OSError) as error:
             self.outbox.put_back(batch)
+            self._failures += 1
             self._tell_away(error)
             return False
         self._tell_back()
@@ -188,13 +191,13 @@ class Mirror:
             self.on_notice(f"{name}: {reason}; NOT sent to {self._store.address}")
             return True
         self._ask_lease()
-        before = path.stat().st_mtime_ns
+        before = stamp_of(path)
         try:
             version = self._store.put(name, path)
         except FileNotFoundError:
             return False
         self._ask_lease()
-        if path.exists() and path.stat().st_mtime_ns == before:
+        if before is not None and stamp_of(path) == before:
             self._synced.note(name, version.etag)
         return True
 
@@ -216,7 +219,7 @@ class Mirror:
             raise AwayError(f"{self._store.address}: the lease could not be renewed in time")
 
     def _tell_away(self, error: Exception) -> None:
-        if self._away is None:
+        if self._failures == _WORTH_A_WORD:
             self.on_notice(
                 f"{error}: training goes on in {self._directory}, "
                 f"{_files(self.outbox.lacks())} NOT in the store yet; tried again"
@@ -224,9 +227,10 @@ class Mirror:
         self._away = str(error)
 
     def _tell_back(self) -> None:
-        if self._away is not None and not self.outbox.lacks():
-            self._away = None
-            self.on_notice(f"{self._store.address}: has caught up, all that was saved is there")
+        if self._failures and not self.outbox.lacks():
+            if self._failures >= _WORTH_A_WORD:
+                self.on_notice(f"{self._store.address}: has caught up, all that was saved is there")
+            self._away, self._failures = None, 0
 
 
 def _files(names: set[str]) -> str:

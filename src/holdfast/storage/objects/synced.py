@@ -56,7 +56,7 @@ class Synced:
 
     def note(self, name: str, etag: str) -> None:
         """Take note that the store has what the local file holds now."""
-        stamp = _stamp(self.directory / name)
+        stamp = stamp_of(self.directory / name)
         with self._lock:
             if stamp is not None:
                 self._copies[name] = Copy(etag, *stamp)
@@ -73,7 +73,7 @@ class Synced:
             copy = self._copies.get(name)
         if copy is None or etag not in (None, copy.etag):
             return False
-        return _stamp(self.directory / name) == (copy.size, copy.changed)
+        return stamp_of(self.directory / name) == (copy.size, copy.changed)
 
     def etag(self, name: str) -> str:
         """Return the ETag of what both had last; empty where that is not known."""
@@ -96,7 +96,8 @@ class Synced:
             self._skeletons.discard(name)
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+def stamp_of(path: Path) -> tuple[int, int] | None:
+    """Return size and time of a file, which change with it; None where there is none."""
     try:
         stat = path.stat()
     except OSError:
