@@ -1,5 +1,6 @@
 """The driver: hands jobs out, writes down what workers tell, takes back what has died."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ _MOST_TASKS = 10_000
 _LISTEN = 0.2  # seconds to wait for messages before looking at the tasks
 _MESSAGES = 50.0  # of progress, a second, from all workers together
 _MOST_CALLS = 1_000_000
+_LOOK_AT_NODES = 5.0  # seconds
+_GRACE = 10.0  # seconds for Ray to start anew what a dead node had; it waits on one that hangs
 _SAVE_AND_STOP = 15  # what workers hear where no signal is the reason
 
 
@@ -36,7 +39,10 @@ class Driver:
         self._mailbox = _mailbox()
         self._needs = needs
         self._tasks: dict[ObjectRef[Outcome], JobName] = {}
-        self._begun: set[JobName] = set()
+        self._places: dict[JobName, str] = {}
+        """The node of each attempt that has begun."""
+        self._missed: dict[JobName, float] = {}
+        self._looked_at = time.monotonic()
         self._ended: set[JobName] = set()
         self._unfit: set[str] = set()
         self._most = min(series.config.max_parallel or _MOST_TASKS, _MOST_TASKS)
@@ -72,6 +78,20 @@ class Driver:
             self._hear(message)
         for task in done:
             self._take_back(task)
+        if time.monotonic() - self._looked_at > _LOOK_AT_NODES:
+            self._look_at_nodes()
+
+    def _look_at_nodes(self) -> None:
+        """Take back what a node had that Ray holds for dead, and whose worker may yet live."""
+        now = self._looked_at = time.monotonic()
+        alive = {node["NodeID"] for node in _nodes() if node["Alive"]}
+        lost = [job for job, node in self._places.items() if node not in alive]
+        self._missed = {job: self._missed.get(job, now) for job in lost}
+        for task, job in [*self._tasks.items()]:
+            if now - self._missed.get(job, now) > _GRACE:
+                del self._missed[job]
+                ray.cancel(task, force=True)  # or Ray would start it anew, once it knows
+                self._forget(task)
 
     def _hand_out(self) -> None:
         # Ray starts a task anew whose worker or node dies; after that it is the schedule's turn
@@ -103,7 +123,8 @@ class Driver:
         """Write down, show and count what a worker tells."""
         job, told = message.job, message.told
         if message.event == "begun":
-            self._begun.add(job)
+            self._places[job] = told[0]
+            self._missed.pop(job, None)
         elif message.event == "progress":
             self._display.progress(*told)
         elif message.event == "notice":
@@ -137,8 +158,6 @@ class Driver:
             ray.cancel(task, force=True)
 
     def _take_back(self, task: "ObjectRef[Outcome]") -> None:
-        job = self._tasks.pop(task)
-        self._begun.discard(job)
         try:
             outcome = ray.get(task)
         except RayTaskError:
@@ -149,6 +168,11 @@ class Driver:
             self._fault = outcome.rebuilt()
         elif outcome is not None and outcome.kind == UNFIT:
             self._avoid(outcome)
+        self._forget(task)
+
+    def _forget(self, task: "ObjectRef[Outcome]") -> None:
+        job = self._tasks.pop(task)
+        self._places.pop(job, None)
         if job in self._ended:
             return
         if self._schedule.is_hopeless(job):
@@ -181,7 +205,7 @@ class Driver:
     def _let_all_stop(self, number: int) -> None:
         """Ask every worker to save and stop, and wait for those that have begun."""
         ray.get(self._mailbox.stop.remote(number))
-        while any(job in self._begun for job in self._tasks.values()):
+        while any(job in self._places for job in self._tasks.values()):
             self._look()
         for task in self._tasks:
             ray.cancel(task, force=True)

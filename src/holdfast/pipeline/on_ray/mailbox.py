@@ -37,12 +37,12 @@ class Mailbox:
         self._stop: int | None = None
         self._stopped = asyncio.Event()
 
-    async def begin(self, job: JobName) -> int | None:
+    async def begin(self, job: JobName, node: str) -> int | None:
         """Return the number of a new attempt; None where there is nothing to attempt any more."""
         if job in self._ended or self._stop is not None:
             return None
         self._attempts[job] = self._attempts.get(job, 0) + 1
-        self._put(Message(job, "begun", ()))
+        self._put(Message(job, "begun", (node,)))
         return self._attempts[job]
 
     async def is_newest(self, job: JobName, attempt: int) -> bool:

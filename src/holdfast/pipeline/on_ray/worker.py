@@ -69,7 +69,7 @@ def describe_node(config: RunConfig, recorded: Mapping[str, Any]) -> dict[str, A
 def train_job(order: Order, mailbox: Handle) -> Outcome:
     """Train one job from wherever its newest checkpoint stands."""
     node = ray.get_runtime_context().get_node_id()
-    number = ray.get(mailbox.begin.remote(order.job))
+    number = ray.get(mailbox.begin.remote(order.job, node))
     if number is None:
         return Outcome(ENDED, node)
     wire = Wire(mailbox, order.job, number)
