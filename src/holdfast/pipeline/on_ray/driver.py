@@ -19,6 +19,7 @@ from holdfast.pipeline.on_ray.mailbox import Handle, Mailbox, Message
 from holdfast.pipeline.on_ray.worker import FAULT, UNFIT, Order, Outcome, train_job
 from holdfast.pipeline.schedule import Schedule
 from holdfast.rundir import DEATHS, JobName, Position
+from holdfast.storage.objects import named
 
 _MOST_TASKS = 10_000
 """Tasks that Ray knows of at a time, at most: it sees from them what machines are wanted."""
@@ -121,7 +122,7 @@ class Driver:
         config, machine = self._series.config, self._run["machine"]
         settled = {
             "checkpoint_dir": str(Path(config.checkpoint_dir).resolve()),
-            "data": None if config.data is None else str(Path(config.data).resolve()),
+            "data": None if config.data is None else named(config.data),
             **{name: machine[name] for name in ("device", "threads", "precision")},
         }
         workers = min(self._most, len(self._schedule))
