@@ -8,6 +8,7 @@ HoldfastError                      1
 ├── RecoveryRefusedError           3   cannot be resumed exactly
 │   └── DamagedCheckpointError     3
 ├── DirectoryInUseError            4   another process holds the lock
+│   └── LeaseLostError             4   another process has taken it from this one
 ├── SupersededError                4   another process trains this job now
 ├── StorageError                   5   the disk refused
 └── TrainingDivergedError          1   the loss is not a number
@@ -74,6 +75,10 @@ class DirectoryInUseError(HoldfastError):
     """Another process trains in this checkpoint directory."""
 
     exit_code = 4
+
+
+class LeaseLostError(DirectoryInUseError):
+    """Another process has taken over the run on object storage while this one was cut off."""
 
 
 class SupersededError(HoldfastError):

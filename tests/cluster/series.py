@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.rundir import Journal, Record
@@ -66,6 +66,7 @@ class ClusterSeries:
     home: Path
     data: Path
     calm: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self, directory: Path, *options: str) -> Driver:
         """Start the series, or go on with it."""
@@ -74,6 +75,7 @@ class ClusterSeries:
         command += ["--checkpoint-dir", str(directory)]
         out, err = subprocess.PIPE, subprocess.STDOUT
         child = subprocess.Popen(command, stdout=out, stderr=err, text=True, cwd=self.home)
+        self.started.append(child)
         return Driver(child, directory)
 
     def on_ray(self, directory: Path, address: str, *options: str) -> Driver:
@@ -92,4 +94,9 @@ def cluster_series(
     series = ClusterSeries(home, data, calm)
     driver = series.start(calm)
     assert driver.wait() == 0, driver.output
-    yield series
+    try:
+        yield series
+    finally:  # a failed test may have left one
+        for child in series.started:
+            child.kill()
+            child.communicate()

@@ -20,6 +20,8 @@ from holdfast.rundir import (
     RecoveryState,
     Result,
     boot_id,
+    concerns,
+    damage,
     find_faults,
     kept,
     list_all_checkpoints,
@@ -29,12 +31,12 @@ from holdfast.rundir import (
 )
 from holdfast.status import render_text, summarise
 from holdfast.storage import (
-    DirectoryLock,
     remove,
     remove_temporaries,
     settle_directory,
     write_atomically,
 )
+from holdfast.storage.objects import lock_of
 
 _FEW_JOBS = 400
 _PATIENCE = 100  # 1 % of the time, at most, goes into what only people and lost journals need
@@ -62,16 +64,18 @@ class Ledger:
         """What `hold` found damaged and rebuilt, by file name, with the reason."""
         self._books = Books.of(directory)
         self._default_backbones = default_backbones or []
-        self._lock = DirectoryLock(directory / LOCK)
+        self._lock = lock_of(directory / LOCK, damage)
 
     def hold(self) -> None:
         """Become the directory's writer: lock it, and end what a dead writer left half-done.
 
         Raises:
             DirectoryInUseError: another process is the writer.
+            LeaseLostError: another process has become it, of a run on object storage.
             RecoveryRefusedError: a newer Holdfast was.
         """
         if self.holding:
+            self.check()
             return
         newly = self._lock.acquire()
         self.holding = True
@@ -90,6 +94,10 @@ class Ledger:
                     self.publish()
             finally:
                 self._let_go()
+
+    def check(self) -> None:
+        """Raise LeaseLostError where this was the writer and another process is now."""
+        self._lock.check()
 
     def _let_go(self) -> None:
         self.holding = False
@@ -278,16 +286,8 @@ class Ledger:
         done = [stamped("reset_done", backbone=backbone)]
         if self._has("state_kept") and backbone is not None:
             done.append(kept(self.state))
-        self.journal.rewrite(lambda record: not _concerns(record, backbone), done)
+        self.journal.rewrite(lambda record: not concerns(record, backbone), done)
 
 
 def _is_epoch_of(record: Mapping[str, Any], job: JobName) -> bool:
     return record.get("event") == "epoch" and record.get("job") == str(job)
-
-
-def _concerns(record: Record, backbone: str | None) -> bool:
-    """Tell whether a reset wipes a record: itself, and what is about its backbone, or about any."""
-    if backbone is None or record["event"] in ("reset", "state_kept"):
-        return True
-    job = record.get("job")
-    return isinstance(job, str) and JobName.parse(job).backbone == backbone

@@ -24,6 +24,7 @@ from holdfast.rundir import (
     check_backbone_name,
 )
 from holdfast.status import read_status, verify
+from holdfast.storage.objects import located, look, tell, thorough
 
 PipelineState = dict[str, Any]
 _log = logging.getLogger("holdfast")
@@ -36,7 +37,9 @@ class CheckpointManager:
     writes makes this process the directory's one writer.
 
     Args:
-        checkpoint_dir: where the checkpoints are; created by the first write.
+        checkpoint_dir: where the checkpoints are; created by the first write. Of a URL, such as
+            ``s3://bucket/run``, it is the scratch directory: what is read whole from there goes
+            by `load_backbone_checkpoint`.
         backbones: the series to train; the run's own list where one has been recorded,
             otherwise all fifteen.
         keep_latest: checkpoints of a backbone that `cleanup_old_checkpoints` keeps.
@@ -52,7 +55,7 @@ class CheckpointManager:
         backbones: Sequence[str] | None = None,
         keep_latest: int = 3,
     ) -> None:
-        self.checkpoint_dir = Path(checkpoint_dir)
+        self.checkpoint_dir = located(checkpoint_dir)
         self.keep_latest = keep_latest
         self._backbones = list(backbones or BACKBONES)
         self._ledger = Ledger(self.checkpoint_dir, self._backbones)
@@ -65,7 +68,7 @@ class CheckpointManager:
         current_backbone, current_stage, current_epoch, and jobs (one dict for each backbone
         and fold).
         """
-        return read_status(self.checkpoint_dir, self._backbones).to_json()
+        return read_status(self._seen(), self._backbones).to_json()
 
     def export_recovery_summary(self) -> Path:
         """Write ``recovery_status.txt`` anew and return its path.
@@ -94,7 +97,9 @@ class CheckpointManager:
         step: int = 0,
         fold: int | None = None,
     ) -> Path:
-        """Save one checkpoint and return its path; when this returns, it is durable.
+        """Save one checkpoint and return its path; when this returns, it is durable here.
+
+        Of a run on object storage it follows in the background; `close` waits for it.
 
         Raises:
             UsageError: ``stage`` is not one of the run's, or a state dict holds what
@@ -136,6 +141,7 @@ class CheckpointManager:
         Raises:
             DamagedCheckpointError: the very checkpoint of ``epoch`` is damaged.
         """
+        self._seen()
         job = JobName(backbone_name, fold)
         if epoch is None:
             return _kept(self._store.newest(job, self._note_damage, stage))
@@ -166,6 +172,7 @@ class CheckpointManager:
 
     def load_pipeline_state(self) -> PipelineState | None:
         """Return where the series stands, under the guide's keys; None where nothing has begun."""
+        self._seen()
         state = deepcopy(self._ledger.state)
         if not (state.results or state.failed or state.current_job or state.extra):
             return None
@@ -199,12 +206,14 @@ class CheckpointManager:
 
     def load_kfold_progress(self, backbone_name: str) -> dict[int, Result]:
         """Return the results of a backbone's completed folds, by fold."""
+        self._seen()
         results = self._ledger.state.results
         mine = {job: result for job, result in results.items() if job.backbone == backbone_name}
         return {job.fold: deepcopy(r) for job, r in mine.items() if job.fold is not None}
 
     def get_completed_backbones(self) -> list[str]:
         """Return the names of the completed backbones, in the order of completion."""
+        self._seen()
         return self._ledger.state.completed_backbones
 
     def get_next_backbone_to_train(self) -> str | None:
@@ -231,11 +240,18 @@ class CheckpointManager:
         Keys: directory, good, files (a dict of name, kind and fault for each) and start (the
         jobs that are complete, that resume, and whose weights are made again).
         """
-        return verify(self.checkpoint_dir, self._backbones).to_json()
+        self._seen()
+        with thorough(self.checkpoint_dir):
+            return verify(self.checkpoint_dir, self._backbones).to_json()
 
     def close(self) -> None:
         """Stop being the directory's writer."""
         self._ledger.close()
+
+    def _seen(self) -> Path:
+        """Return the directory, in line with the store where this is not its writer."""
+        look(self.checkpoint_dir)
+        return self.checkpoint_dir
 
     @property
     def _store(self) -> CheckpointStore:
@@ -252,6 +268,7 @@ class CheckpointManager:
 
     def _writable(self) -> Ledger:
         if not self._ledger.holding:
+            tell(self.checkpoint_dir, _log.warning)
             repair(self._ledger, _log.warning)
         self._ledger.identify()  # a reset may have taken it
         return self._ledger

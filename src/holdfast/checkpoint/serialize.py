@@ -14,6 +14,7 @@ from holdfast.checkpoint.plain import savable
 from holdfast.errors import DamagedCheckpointError
 from holdfast.rundir import damage
 from holdfast.storage import atomic_writer
+from holdfast.storage.objects import fetch
 
 _REFUSALS = (
     *(pickle.UnpicklingError, struct.error, EOFError, LookupError, OverflowError, RuntimeError),
@@ -57,6 +58,7 @@ def read_pth(path: Path) -> dict[str, Any]:
     Raises:
         DamagedCheckpointError: the bytes are not what was written, or they hold more than data.
     """
+    _bring(path)
     if reason := damage(path):
         raise DamagedCheckpointError(path, reason)
     try:
@@ -68,6 +70,13 @@ def read_pth(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise DamagedCheckpointError(path, "holds no checkpoint")
     return loaded
+
+
+def _bring(path: Path) -> None:
+    try:
+        fetch(path)
+    except FileNotFoundError as error:
+        raise DamagedCheckpointError(path, "is gone from the store") from error
 
 
 def _load(path: Path) -> Any:

@@ -1,6 +1,5 @@
 """The ``holdfast`` command; each sub-command loads what it needs when it runs."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -30,9 +29,9 @@ autostart = typer.Typer(
 app.add_typer(autostart, name="autostart")
 
 Directory = Annotated[
-    Path, typer.Option("--checkpoint-dir", metavar="DIR", help="Where the run lives.")
+    str, typer.Option("--checkpoint-dir", metavar="DIR|URL", help="Where the run lives.")
 ]
-_DEFAULT_DIRECTORY = Path("checkpoints")
+_DEFAULT_DIRECTORY = "checkpoints"
 _NO_SETTINGS = {"config", "verify_recovery", "supervise"}
 _DEFAULT_STEPS = 3
 
@@ -83,8 +82,6 @@ def train(
     """
     given = {k: v for k, v in locals().items() if k not in _NO_SETTINGS}
     flags: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    if checkpoint_dir is not None:
-        flags["checkpoint_dir"] = str(checkpoint_dir)
 
     from holdfast.cli.supervise import supervise_series
     from holdfast.cli.train import train_series, verify_recovery_of

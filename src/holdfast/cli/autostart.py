@@ -11,6 +11,7 @@ from holdfast.cli.unit import by_hand, command_of, unit_path, unit_text
 from holdfast.errors import UsageError
 from holdfast.rundir import Started, last_start
 from holdfast.storage import make_directory, remove, write_atomically
+from holdfast.storage.objects import is_url, named, viewed
 
 _say = functools.partial(say, stderr=False)
 
@@ -18,16 +19,16 @@ LEFT_TO_DO = 1
 """Exit code: the run does not continue after a reboot yet."""
 
 
-def enable(directory: Path) -> int:
+def enable(where: str | Path) -> int:
     """Write and enable the unit; return 0 if systemd will start it at boot.
 
     Raises:
         UsageError: nothing says how the run was started, or there is no systemd here.
     """
-    started = _last_start(directory)
+    started = _last_start(where)
     if shutil.which("systemctl") is None:
         raise UsageError(f"no systemd here: let this system run, at boot, {by_hand(started)}")
-    path = unit_path(directory)
+    path = unit_path(where)
     make_directory(path.parent)
     write_atomically(path, unit_text(started).encode(errors="surrogateescape"))
     manager = _systemctl("daemon-reload")
@@ -40,16 +41,18 @@ def enable(directory: Path) -> int:
         _say(f"  Start it now, not only at boot: systemctl --user start {path.name}")
     else:
         _say(f"  No systemd of yours runs now to be told of it ({_reason(manager)})")
+    if is_url(where):
+        _say("  A boot has no credentials of this shell: put them in ~/.config/environment.d")
     return _linger()
 
 
-def disable(directory: Path) -> int:
+def disable(where: str | Path) -> int:
     """Stop the unit's training, which saves, and remove the unit; return 0.
 
     Raises:
         UsageError: systemd refuses.
     """
-    path = unit_path(directory)
+    path = unit_path(where)
     if not path.exists():
         _say(f"Not enabled: there is no {path}")
         return 0
@@ -62,33 +65,35 @@ def disable(directory: Path) -> int:
     return 0
 
 
-def show(directory: Path) -> int:
+def show(where: str | Path) -> int:
     """Print how autostart stands; return 0 if the run continues after a reboot."""
-    path = unit_path(directory)
+    path = unit_path(where)
     if not path.exists():
         _say(f"Not enabled: there is no {path}")
         return LEFT_TO_DO
     enabled = _install("is-enabled", path.name).stdout.strip() == "enabled"
     lingers = _lingers()
     unit = path.read_text(encoding="utf-8", errors="surrogateescape")
-    started = last_start(directory)
+    with viewed(where) as directory:
+        started = last_start(directory)
     _say(f"Unit:     {path}")
     _say(f"Enabled:  {'yes' if enabled else f'no: systemctl --user enable {path.name}'}")
     _say(f"At boot:  {'yes' if lingers else f'no, after a login: {_ENABLE_LINGER}'}")
     _say(f"Now:      {_running(path.name)}")
-    _say(f"Run:      {directory.resolve()}")
+    _say(f"Run:      {named(where)}")
     _say(f"Command:  {command_of(unit)}")
     if started is not None and unit != unit_text(started):
         _say("Outdated: it was last started in another way; `enable` takes that over")
     return 0 if enabled and lingers else LEFT_TO_DO
 
 
-def _last_start(directory: Path) -> Started:
-    check_directory(directory)
-    started = last_start(directory)
-    if started is None or Path(started.directory) != directory.resolve():
+def _last_start(where: str | Path) -> Started:
+    with viewed(where) as directory:
+        check_directory(directory)
+        started = last_start(directory)
+    if started is None or started.directory != named(where):
         raise UsageError(
-            f"{directory}: how the run was started here is not recorded; run `holdfast train` "
+            f"{where}: how the run was started here is not recorded; run `holdfast train` "
             "once, as it shall be continued"
         )
     return started

@@ -12,9 +12,10 @@ def _option(flag: str, text: str, metavar: str) -> Any:
 
 
 _DATA = "Folder with one sub-folder per class, or with train/, val/, test/. Without it: the demo."
-Data = Annotated[str | None, _option("--data", _DATA, "DIR")]
+Data = Annotated[str | None, _option("--data", _DATA, "DIR|URL")]
 Directory = Annotated[
-    Path | None, _option("--checkpoint-dir", "Where the run lives. (default checkpoints)", "DIR")
+    str | None,
+    _option("--checkpoint-dir", "Where the run lives. (default checkpoints)", "DIR|URL"),
 ]
 Config = Annotated[Path | None, _option("--config", "Settings from a TOML file.", "FILE")]
 Preset = Annotated[

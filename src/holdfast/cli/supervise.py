@@ -20,6 +20,7 @@ from holdfast.config import resolve
 from holdfast.errors import EXIT_JOB_FAILED, STOP_SIGNALS, HoldfastError, Interrupted
 from holdfast.rundir import RecoveryState, load_state
 from holdfast.status import COMPLETE, FAILED, JobStatus, read_status, stage_epochs
+from holdfast.storage.objects import located
 
 PATIENCE = 5
 """Restarts in a row that may get no job further."""
@@ -42,7 +43,7 @@ def supervise_series(flags: Mapping[str, Any], file: Path | None) -> int:
     config = resolve(flags, file)
     # -P: what lies in the current directory is not imported, as for the command `holdfast`
     command = [sys.executable, "-P", "-m", "holdfast", "train", *as_arguments(flags, file)]
-    return Supervisor(command, Path(config.checkpoint_dir), config.backbones).run()
+    return Supervisor(command, located(config.checkpoint_dir), config.backbones).run()
 
 
 @dataclass

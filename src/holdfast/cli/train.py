@@ -11,13 +11,14 @@ from holdfast.cli.options import as_arguments
 from holdfast.cli.verify import verify_run
 from holdfast.config import resolve
 from holdfast.rundir import Started, verify_ahead
+from holdfast.storage.objects import is_url, named
 
 
 def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
     """Train what is not complete yet; return the exit code."""
     config = resolve(flags, file)
-    directory = Path(config.checkpoint_dir).resolve()
-    verify_ahead(directory)
+    if not is_url(config.checkpoint_dir):  # what is in scratch may not be what will be loaded
+        verify_ahead(Path(config.checkpoint_dir).resolve())
 
     # torch is loaded only for settings that hold
     from holdfast.cli.display import PlainDisplay, RichDisplay, TerminalDisplay
@@ -32,7 +33,7 @@ def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
         name = signal.Signals(number).name
         display.say(f"{name}: saving (once more stops at once)")
 
-    started = Started(as_arguments(flags, file), str(Path.cwd()), str(directory))
+    started = Started(as_arguments(flags, file), str(Path.cwd()), named(config.checkpoint_dir))
     with display:
         return run_series(config, display, StopRequest(announce), started)
 
@@ -48,4 +49,4 @@ def verify_recovery_of(flags: Mapping[str, Any], file: Path | None) -> int:
         from holdfast.pipeline import check_settings  # loads torch, which verifying need not
 
         check_settings(config)
-    return verify_run(Path(config.checkpoint_dir))
+    return verify_run(config.checkpoint_dir)

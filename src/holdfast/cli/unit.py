@@ -9,6 +9,7 @@ from pathlib import Path
 
 from holdfast.errors import UsageError
 from holdfast.rundir import Started
+from holdfast.storage.objects import named
 
 _UNIT = """# Written by `holdfast autostart enable`; `holdfast autostart disable` removes it.
 # {by_hand}
@@ -36,10 +37,10 @@ WantedBy=default.target
 """
 
 
-def unit_path(directory: Path) -> Path:
-    """Return where the unit of the run in ``directory`` stands, or would."""
-    whole = directory.resolve()
-    digest = hashlib.sha256(os.fsencode(whole)).hexdigest()[:8]
+def unit_path(where: str | Path) -> Path:
+    """Return where the unit of a run stands, or would."""
+    whole = Path(named(where))
+    digest = hashlib.sha256(os.fsencode(named(where))).hexdigest()[:8]
     slug = re.sub(r"[^A-Za-z0-9]+", "-", "-".join(whole.parts[-2:])).strip("-")[:60]
     home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
     return home / "systemd" / "user" / f"holdfast-{slug}-{digest}.service"

@@ -10,9 +10,10 @@ from holdfast.config import BACKBONES
 from holdfast.errors import EXIT_COMPLETE, RecoveryRefusedError
 from holdfast.rundir import survey
 from holdfast.status import resume_lines, verification_lines, verify
+from holdfast.storage.objects import located, thorough, viewed
 
 
-def verify_run(directory: Path, *, as_json: bool = False, repair: bool = False) -> int:
+def verify_run(where: str | Path, *, as_json: bool = False, repair: bool = False) -> int:
     """Print what is damaged and what a start would continue; return the exit code.
 
     Raises:
@@ -20,11 +21,12 @@ def verify_run(directory: Path, *, as_json: bool = False, repair: bool = False) 
         DirectoryInUseError: ``repair`` while another process trains there.
         RecoveryRefusedError: a newer Holdfast wrote the recovery state.
     """
-    check_directory(directory)
     if repair:
-        for line in _repair(directory):
+        for line in _repair(where):
             say(f"! {line}", stderr=as_json)
-    found = verify(directory, BACKBONES)
+    with viewed(where, whole=True) as directory:
+        check_directory(directory)
+        found = verify(directory, BACKBONES)
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=2))
     else:
@@ -33,17 +35,21 @@ def verify_run(directory: Path, *, as_json: bool = False, repair: bool = False) 
     return RecoveryRefusedError.exit_code if found.damaged else EXIT_COMPLETE
 
 
-def _repair(directory: Path) -> list[str]:
+def _repair(where: str | Path) -> list[str]:
     """Do what a start would do before it trains; return what it would tell."""
-    if not survey(directory):
-        return []  # no run to repair, and none to begin
+    with viewed(where) as seen:
+        check_directory(seen)
+        if not survey(seen):
+            return []  # no run to repair, and none to begin
     from holdfast.checkpoint import Ledger, clear_images, repair
 
     told: list[str] = []
+    directory = located(where)
     ledger = Ledger(directory)
     try:
-        repair(ledger, told.append)
-        clear_images(ledger, told.append)
+        with thorough(directory):
+            repair(ledger, told.append)
+            clear_images(ledger, told.append)
     finally:
         ledger.close()
     return told

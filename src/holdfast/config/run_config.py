@@ -67,8 +67,9 @@ class RunConfig(_Settings):
 
     data: str | None = None
     """A folder with one sub-folder per class, or with train/, val/ and test/ inside; without
-    one, scikit-learn's digits."""
+    one, scikit-learn's digits. A URL, such as ``s3://bucket/photos``, will do."""
     checkpoint_dir: str = "checkpoints"
+    """A folder, or a URL such as ``s3://bucket/run``."""
     preset: Literal["demo", "full"] | None = None
     """Where the other defaults come from: demo without data, full with it."""
     backbones: tuple[str, ...] = tuple(BACKBONES)

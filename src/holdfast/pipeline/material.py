@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from holdfast.data import (
     spread_over_classes,
 )
 from holdfast.rundir import IMAGE_CACHE, JobName
+from holdfast.storage.objects import local_folder, located
 
 Indices = NDArray[np.int64]
 _LEFT_OUT = -1
@@ -62,12 +62,18 @@ class Material:
         return Sets(*(ImageSet(self.cache, part) for part in (train, val, test)))
 
 
-def open_source(config: RunConfig, steps: int | None = None) -> Source:
+def open_source(
+    config: RunConfig,
+    steps: int | None = None,
+    on_notice: Callable[[str], None] = lambda _: None,
+) -> Source:
     """Return where the images come from; DataError where there is nothing to train on.
 
-    With ``steps``, only as many images as so many batches of an epoch need.
+    With ``steps``, only as many images as so many batches of an epoch need. Images at a URL are
+    brought to this machine first.
     """
-    source = demo_digits() if config.data is None else open_folder(Path(config.data))
+    folder = None if config.data is None else local_folder(config.data, on_notice)
+    source = demo_digits() if folder is None else open_folder(folder)
     return source if steps is None else _few_images(config, source, steps)
 
 
@@ -99,7 +105,7 @@ def prepare_material(
     _split(config, source.labels, source.split, source.classes, folds)
     cache = prepare(
         source,
-        Path(config.checkpoint_dir) / IMAGE_CACHE,
+        located(config.checkpoint_dir) / IMAGE_CACHE,
         resize=resize_for(config.image_size),
         max_bad_images=config.max_bad_images,
         progress=progress,

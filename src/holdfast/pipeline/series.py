@@ -1,9 +1,7 @@
 """run_series: every backbone, on the full split and on each fold, until nothing is left."""
 
-from pathlib import Path
-
 from holdfast.config import RunConfig
-from holdfast.errors import EXIT_COMPLETE, EXIT_JOB_FAILED, UsageError
+from holdfast.errors import EXIT_COMPLETE, EXIT_JOB_FAILED, ConfigError, UsageError
 from holdfast.pipeline.describe import describe, describe_images
 from holdfast.pipeline.display import Display
 from holdfast.pipeline.engine import Engine, Series
@@ -12,6 +10,7 @@ from holdfast.pipeline.material import Material, open_source, prepare_material
 from holdfast.pipeline.workload import workload
 from holdfast.rundir import Started, is_complete, record_start
 from holdfast.status import read_status
+from holdfast.storage.objects import is_url, located, viewed
 from holdfast.training import Run, RunSettings, StopRequest, use_deterministic_kernels
 
 
@@ -35,7 +34,7 @@ def run_series(
         Interrupted: a signal asked for a stop; everything is saved.
         StorageError: the disk refused.
     """
-    source = open_source(config, steps)
+    source, chosen = open_source(config, steps, display.notice), _engine(config)
     use_deterministic_kernels()
     settings = RunSettings(
         config.seed,
@@ -47,8 +46,8 @@ def run_series(
     )
     with (
         stop.listening(),
-        Run(Path(config.checkpoint_dir), settings, stop) as run,
-        _engine(config) as engine,
+        Run(located(config.checkpoint_dir), settings, stop) as run,
+        chosen as engine,
     ):
         machine = engine.describe_machine(run.ledger.state.run.get("machine", {}), stop)
         run.check(describe(config, machine), config.on_change)  # before an hour of decoding
@@ -77,10 +76,10 @@ def check_settings(config: RunConfig) -> None:
         RecoveryRefusedError: the directory holds a run that this config would not continue.
     """
     settings = RunSettings(on_notice=lambda _: None)
-    run = Run(Path(config.checkpoint_dir), settings, StopRequest(), look=True)
-    with _engine(config) as engine:
+    with viewed(config.checkpoint_dir) as directory, _engine(config) as engine:
+        run = Run(directory, settings, StopRequest(), look=True)
         machine = engine.describe_machine(run.ledger.state.run.get("machine", {}), StopRequest())
-    run.check(describe(config, machine), config.on_change)
+        run.check(describe(config, machine), config.on_change)
 
 
 def _train_pending(
@@ -107,6 +106,11 @@ def _train_pending(
 def _engine(config: RunConfig) -> Engine:
     if config.engine == "local":
         return LocalEngine(config)
+    if is_url(config.checkpoint_dir):
+        raise ConfigError(
+            f"checkpoint_dir: {config.checkpoint_dir} is sent to by one process only; for "
+            "engine ray name a folder that all its machines see"
+        )
     try:
         from holdfast.pipeline.on_ray import RayEngine
     except ModuleNotFoundError as error:

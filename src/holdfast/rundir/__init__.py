@@ -1,10 +1,10 @@
 """What a run leaves on disk: names, recovery state, journal; knows no torch."""
 
-from holdfast.rundir.attempts import DEATHS, boot_id, deaths
+from holdfast.rundir.attempts import DEATHS, deaths
 from holdfast.rundir.books import Books
 from holdfast.rundir.damaged import list_set_aside, set_aside, set_aside_copy
 from holdfast.rundir.history import HistoryRow, columns, rows
-from holdfast.rundir.journal import SKIMMED, Journal, stamped
+from holdfast.rundir.journal import SKIMMED, Journal, concerns, stamped
 from holdfast.rundir.layout import (
     DAMAGED,
     DEFAULT_STAGES,
@@ -50,6 +50,7 @@ from holdfast.rundir.survey import (
 )
 from holdfast.rundir.told import Told
 from holdfast.rundir.verify import damage, fault, looks_whole, verify_ahead
+from holdfast.storage.boot import boot_id
 
 __all__ = [
     "Books",
@@ -83,6 +84,7 @@ __all__ = [
     "check_stage_name",
     "checkpoint_path",
     "columns",
+    "concerns",
     "damage",
     "deaths",
     "fault",

@@ -1,10 +1,7 @@
 """How often a job's process has died in a row without getting the job any further."""
 
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from subprocess import run
 
 from holdfast.rundir.layout import JobName, Position
 from holdfast.rundir.lines import Record
@@ -12,7 +9,6 @@ from holdfast.rundir.lines import Record
 DEATHS = 3
 """After so many a job goes behind the others."""
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _ENTERED = ("job_started", "job_resumed")
 _ENDED = ("job_completed", "job_failed", "job_interrupted")
 
@@ -22,16 +18,6 @@ class _Attempt:
     boot_id: str
     position: Position
     deaths: int
-
-
-def boot_id() -> str:
-    """Return what names this boot of the machine; empty where the system does not tell."""
-    if _BOOT_ID.exists():
-        return _BOOT_ID.read_text().strip()
-    if sys.platform == "darwin":
-        command = ["sysctl", "-n", "kern.bootsessionuuid"]
-        return run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return ""
 
 
 def deaths(

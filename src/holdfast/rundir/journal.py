@@ -216,3 +216,11 @@ class Journal:
 def stamped(event: str, **fields: Any) -> Record:
     """Return a record of now."""
     return {"time": datetime.now().isoformat(), "event": event, **fields}
+
+
+def concerns(record: Record, backbone: str | None) -> bool:
+    """Tell whether a reset wipes a record: itself, and what is about its backbone, or about any."""
+    if backbone is None or record["event"] in ("reset", "state_kept"):
+        return True
+    job = record.get("job")
+    return isinstance(job, str) and JobName.parse(job).backbone == backbone

@@ -23,6 +23,7 @@ from holdfast.rundir import (
     state_of,
 )
 from holdfast.status.saving import Saving, read_saving, who_trains
+from holdfast.storage.objects import shown
 
 COMPLETE, FAILED, STARTED, PENDING = "complete", "failed", "started", "pending"
 _SHOWN = ("stages", "changed_in_training", "final_accuracy", "f1")  # of a result, in text
@@ -129,7 +130,7 @@ def summarise(
     waiting = [j.backbone for j in full if j.state != COMPLETE]
     current = known.current_job
     return Status(
-        directory=str(directory),
+        directory=shown(directory),
         recovery_available=bool(known.results or positions),
         total_backbones=len(full),
         completed=len(full) - len(waiting),

@@ -13,6 +13,7 @@ from holdfast.rundir import (
 )
 from holdfast.rundir.survey import LEFTOVER
 from holdfast.status.snapshot import COMPLETE, STARTED, Status, summarise
+from holdfast.storage.objects import shown
 
 _COLUMNS = 80
 
@@ -70,7 +71,7 @@ def verify(directory: Path, default_backbones: list[str] | None = None) -> Verif
     )
     complete = [job.job for job in status.jobs if job.state == COMPLETE]
     remade = [job for job in complete if f"{job}_best.pth" in bad]
-    return Verification(str(directory), files, status, remade)
+    return Verification(shown(directory), files, status, remade)
 
 
 def verification_lines(found: Verification) -> list[str]:

@@ -1,5 +1,7 @@
 """The one door to the disk: each function is a single effect, told to whoever watches before it.
 
+Followers are told of what is done: object storage is sent what the disk has (`objects`).
+
 Nothing else in Holdfast creates, writes, syncs, renames or removes; what a sequence of these
 effects survives is decided in ``atomic.py``. Watching is how a crash is put between any two of
 them (``tests/crash``, ``holdfast prove``).
@@ -23,7 +25,7 @@ MAKE_DIRECTORY, REMOVE_DIRECTORY, SYNC_DIRECTORY = "mkdir", "rmdir", "sync_direc
 
 @dataclass(frozen=True)
 class Effect:
-    """One change of the disk that is about to happen."""
+    """One change of the disk: about to happen for a watcher, done for a follower."""
 
     kind: str
     path: Path
@@ -34,7 +36,9 @@ class Effect:
 
 
 Watcher = Callable[[Effect], None]
+Follower = Callable[[Effect], None]
 _watchers: list[Watcher] = []
+_followers: list[Follower] = []
 
 
 @contextmanager
@@ -45,6 +49,16 @@ def watching(watcher: Watcher) -> Iterator[None]:
         yield
     finally:
         _watchers.remove(watcher)
+
+
+@contextmanager
+def following(follower: Follower) -> Iterator[None]:
+    """Tell ``follower`` of each file that was synced, renamed or removed, once it is."""
+    _followers.append(follower)
+    try:
+        yield
+    finally:
+        _followers.remove(follower)
 
 
 def create(path: Path) -> BinaryIO:
@@ -64,18 +78,26 @@ def sync(file: BinaryIO) -> None:
     file.flush()
     _tell(SYNC, Path(file.name))
     os.fsync(file.fileno())
+    _done(SYNC, Path(file.name))
 
 
 def rename(source: Path, target: Path) -> None:
     """Give ``source`` the name ``target``, which may exist; all or nothing."""
     _tell(RENAME, source, target=target)
     source.replace(target)
+    _done(RENAME, source, target)
 
 
 def unlink(path: Path) -> None:
     """Remove one file; it may be gone already."""
     _tell(UNLINK, path)
     path.unlink(missing_ok=True)
+    _done(UNLINK, path)
+
+
+def set_time(path: Path, modified: float) -> None:
+    """Let a file have been changed at a time, in seconds since 1970; nothing depends on it."""
+    os.utime(path, (modified, modified))
 
 
 def make_directory(path: Path) -> None:
@@ -118,3 +140,8 @@ class _File(io.FileIO):
 def _tell(kind: str, path: Path, data: bytes = b"", target: Path | None = None) -> None:
     for watcher in _watchers:
         watcher(Effect(kind, path, data, target))
+
+
+def _done(kind: str, path: Path, target: Path | None = None) -> None:
+    for follower in _followers:
+        follower(Effect(kind, path, target=target))

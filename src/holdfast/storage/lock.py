@@ -22,8 +22,10 @@ class DirectoryLock:
     stands beside it, for the message of the one who comes second.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._holder = _holder_file(path)
+    def __init__(self, path: Path, name: str | None = None, patience: float = 0.0) -> None:
+        """Take ``name`` for the directory's, and ``patience`` seconds to be given the lock."""
+        self._name, self._patience = name or str(path.parent), patience
+        self._holder = holder_file(path)
         self._lock = FileLock(path, is_singleton=True, thread_local=False)
 
     def acquire(self) -> bool:
@@ -38,7 +40,7 @@ class DirectoryLock:
         make_directory(self._holder.parent)
         with storage_errors(self._holder.parent):
             try:
-                self._lock.acquire(timeout=0)
+                self._lock.acquire(timeout=self._patience)
             except Timeout:
                 raise DirectoryInUseError(self._in_use()) from None
         newly = self._lock.lock_counter == 1
@@ -50,45 +52,59 @@ class DirectoryLock:
         """Give the lock back."""
         self._lock.release()
 
+    def check(self) -> None:
+        """Raise where another process has the lock now; this one, it cannot have."""
+
+    @property
+    def count(self) -> int:
+        """How often this process has taken it, and not given it back."""
+        return self._lock.lock_counter
+
     def _introduce(self) -> None:
         try:
-            write_atomically(self._holder, json.dumps(_this_process()).encode())
+            introduce(self._holder, _this_process())
         except BaseException:
             self._lock.release()  # whoever was refused holds nothing
             raise
 
     def _in_use(self) -> str:
-        directory = self._holder.parent
         patience = time.monotonic() + _INTRODUCTION
         while (who := _who_is_there(self._holder)) is None and time.monotonic() < patience:
             time.sleep(0.02)  # it has the lock and has not said so yet
         return (
-            f"{directory} is in use by {who or 'another process'}; wait for it, stop it, or name "
+            f"{self._name} is in use by {who or 'another process'}; wait for it, stop it, or name "
             "another --checkpoint-dir (`holdfast status` only reads, and works meanwhile)"
         )
 
 
+def holder_file(path: Path) -> Path:
+    """Return where it stands who holds the lock ``path``."""
+    return path.with_name(path.name + ".holder.json")
+
+
+def introduce(file: Path, holder: dict[str, str | int]) -> None:
+    """Say in a holder's file who it is."""
+    write_atomically(file, json.dumps(holder).encode())
+
+
 def who_holds(path: Path) -> str | None:
     """Name who holds the lock ``path``, as far as its holder's file knows; takes no lock."""
-    return _who_is_there(_holder_file(path))
-
-
-def _holder_file(path: Path) -> Path:
-    return path.with_name(path.name + ".holder.json")
+    return _who_is_there(holder_file(path))
 
 
 def _who_is_there(path: Path) -> str | None:
     """Name the holder; None where its file says nothing, or names one that has died."""
     try:
         holder = json.loads(b"" if is_no_file(path) else path.read_bytes())
-        gone = holder["host"] == socket.gethostname() and not _is_alive(int(holder["pid"]))
+        gone = holder["host"] == socket.gethostname() and not is_alive(int(holder["pid"]))
         who = "process {pid} on {host}, since {since}".format(**holder)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
     return None if gone else who
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Tell whether a process of this machine is there, as far as the system says."""
     if os.name == "nt":  # there, signal 0 would end it
         return True
     try:

@@ -21,6 +21,8 @@ class StopRequest:
         self.signal: int | None = None
         self._asked_at = 0.0
         self.announce = announce
+        self.ask: Callable[[], None] = lambda: None
+        """Called whenever somebody looks whether to stop; what it raises is a reason."""
         self._listening = False
 
     @contextmanager
@@ -61,6 +63,7 @@ class StopRequest:
 
         Not from the signal handler: that may interrupt somebody who is printing.
         """
+        self.ask()
         if self.signal is None:
             return False
         if self.announce is not None:

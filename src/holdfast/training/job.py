@@ -12,6 +12,7 @@ from torch import Tensor
 
 from holdfast.checkpoint import CheckpointStore, JobLedger, complete_job, move_aside, weights_only
 from holdfast.errors import (
+    DirectoryInUseError,
     Interrupted,
     StorageError,
     SupersededError,
@@ -33,7 +34,7 @@ from holdfast.training.settings import Progress, RunSettings
 from holdfast.training.stage import Stage
 from holdfast.training.state import Stateful, TrainState
 
-_NOT_ITS_FAULT = (StorageError, SupersededError)
+_NOT_ITS_FAULT = (StorageError, SupersededError, DirectoryInUseError)
 _LOSS_CHECK_STEPS = 16  # on cuda, looking at a number waits for the device
 
 
@@ -80,7 +81,8 @@ class Job:
                 self.settings.on_notice(f"{self.name}: no good checkpoint is left, starting anew")
             if record is not None:
                 self.state.restore(record)
-                self.resumed_from = self._saver.saved = self.state.position
+                self.resumed_from = self.state.position
+                self._saver.resumed(self.state.position)
                 self._saver.pace.resume(record.get("saving", {}))
                 self.ledger.agree_on_epochs(self.name, self.state.history)
             self.ledger.entered(self.name, self.resumed_from)
@@ -180,14 +182,17 @@ class Job:
     def check_stop(self) -> None:
         """Save and raise Interrupted if a signal asked for a stop; call it in long evaluations."""
         if self.stop.heard():
-            if self.saved != self.state.position:
+            if self._saver.saved != self.state.position:
                 self.save()
             self.stop.check(f"{self.name}, {self.state.position}")
 
     @property
     def saved(self) -> Position | None:
-        """The newest position that survives a power cut; None before the first."""
-        return self._saver.saved
+        """The newest position that survives the machine's end; None before the first.
+
+        That of a power cut; of a run on object storage, that of the machine itself.
+        """
+        return self._saver.safe
 
     def fence(self) -> None:
         """Call it before changing, other than by a tracked optimizer's step, what is tracked.
@@ -234,7 +239,7 @@ class Job:
 
     def _stage_ends(self) -> None:
         """Let nothing of the next stage begin before all of this one is durable."""
-        if self.saved != self.state.position:
+        if self._saver.saved != self.state.position:
             self.save()
         self._saver.hold_still(())
 

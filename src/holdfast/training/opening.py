@@ -4,6 +4,7 @@ import logging
 import signal
 from pathlib import Path
 
+from holdfast.storage.objects import located
 from holdfast.training.interrupt import StopRequest
 from holdfast.training.randomness import use_deterministic_kernels
 from holdfast.training.run import Run
@@ -24,7 +25,7 @@ def open_run(
     """Open a checkpoint directory for training, as its one writer.
 
     Args:
-        directory: created where it does not exist.
+        directory: created where it does not exist; or a URL, such as ``s3://bucket/run``.
         seed: decides every permutation and random number of the run.
         keep_latest: checkpoints to keep for each job; two good ones are kept at least.
         overhead: the share of the training time that checkpoints may cost; as many are made.
@@ -35,12 +36,12 @@ def open_run(
 
     Raises:
         DirectoryInUseError: another process trains there.
-        StorageError: the directory cannot be written.
+        StorageError: the directory cannot be written, or the store stays away.
     """
     if deterministic:
         use_deterministic_kernels()
     settings = RunSettings(seed, keep_latest, overhead, save_interval)
-    return Run(Path(directory), settings, StopRequest(_announce_stop))
+    return Run(located(directory), settings, StopRequest(_announce_stop))
 
 
 def _announce_stop(number: int) -> None:

@@ -19,6 +19,7 @@ from holdfast.rundir import (
     list_all_checkpoints,
     missing_checkpoints,
 )
+from holdfast.storage.objects import shown, tell
 from holdfast.training.changes import CONTINUE, REFUSE, RESTART_AFFECTED, Change, find_changes
 from holdfast.training.interrupt import StopRequest
 from holdfast.training.jobs import Jobs
@@ -37,9 +38,11 @@ class Run(Jobs):
         self.directory = directory
         self.ledger: Ledger = Ledger(directory)
         if not look:
+            tell(directory, settings.on_notice)
             repair(self.ledger, settings.on_notice)
             for lost in missing_checkpoints(directory):
                 settings.on_notice(f"{lost.name}: {lost.fault}")
+            stop.ask = self.ledger.check
         store = CheckpointStore(directory, self.ledger.stages, self.ledger.run_id)
         super().__init__(self.ledger, store, settings, stop)
 
@@ -99,7 +102,7 @@ class Run(Jobs):
         conflicts = [change.text for change in changes if not self._extends(change)]
         if not conflicts:
             return
-        told = f"{self.directory} holds another run: {'; '.join(conflicts)}"
+        told = f"{shown(self.directory)} holds another run: {'; '.join(conflicts)}"
         if on_change == REFUSE:
             how = f" ({started})" if (started := last_start(self.directory)) else ""
             raise RecoveryRefusedError(

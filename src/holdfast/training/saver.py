@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -17,6 +18,7 @@ from holdfast.checkpoint import (
 )
 from holdfast.errors import StorageError, UsageError
 from holdfast.rundir import HistoryRow, JobName, Position
+from holdfast.storage.objects import is_safe
 from holdfast.training import trace
 from holdfast.training.pace import Pace
 from holdfast.training.settings import RunSettings
@@ -40,7 +42,9 @@ class Saver:
         device: str,
     ) -> None:
         self.saved: Position | None = None
-        """The newest position that survives a power cut."""
+        """The newest position that is durable on this machine."""
+        self._safe: Position | None = None
+        self._committed: list[tuple[Position, Path]] = []  # since then
         each_step = trace.tracer is not None  # so that each can be resumed from
         self.pace = Pace(settings.overhead, 0.0 if each_step else settings.save_interval)
         self._name, self._device = name, device
@@ -55,6 +59,20 @@ class Saver:
         self._must = False
         self._owed = False  # the end of an epoch came while another was being written
         self._waited = 0.0
+
+    def resumed(self, position: Position) -> None:
+        """Take note that a checkpoint of ``position`` was loaded."""
+        self.saved = self._safe = position
+
+    @property
+    def safe(self) -> Position | None:
+        """The newest position that is where it was to be: on the disk, or in the store."""
+        for number, (position, path) in reversed(list(enumerate(self._committed))):
+            if is_safe(path):
+                self._safe = position
+                del self._committed[: number + 1]
+                break
+        return self._safe
 
     def hold_still(self, tensors: Iterable[torch.Tensor]) -> None:
         """From here on take it that ``tensors`` do not change, until they are named anew.
@@ -173,8 +191,9 @@ class Saver:
     def _write(self, snapshot: Snapshot, position: Position) -> float:
         """In the thread: commit, prune, tell the journal; return the seconds of computing."""
         began = time.thread_time()
-        self._store.save(self._name, position, snapshot.record, snapshot.contents)
+        path = self._store.save(self._name, position, snapshot.record, snapshot.contents)
         self.saved = position
+        self._committed.append((position, path))
         self._store.prune(self._name, self._settings.keep_latest)
         if self._told:
             self._ledger.epochs_ended(self._name, self._told)

@@ -1,6 +1,9 @@
 """The driver: hands jobs out, writes down what workers tell, takes back what has died."""
 
+import threading
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,14 @@ from holdfast.pipeline.on_ray.mailbox import Handle, Mailbox, Message
 from holdfast.pipeline.on_ray.worker import FAULT, UNFIT, Order, Outcome, train_job
 from holdfast.pipeline.schedule import Schedule, at_a_time
 from holdfast.rundir import DEATHS, JobName, Position
+from holdfast.storage.objects import named
 
 _COUNT = 5.0  # seconds between two looks at what has room
 _LISTEN = 0.2  # seconds to wait for messages before looking at the tasks
 _MESSAGES = 50.0  # of progress, a second, from all workers together
 _MOST_CALLS = 1_000_000
+_LOOK_AT_NODES = 5.0  # seconds
+_GRACE = 10.0  # seconds for Ray to start anew what a dead node had; it waits on one that hangs
 _SAVE_AND_STOP = 15  # what workers hear where no signal is the reason
 
 
@@ -35,9 +41,14 @@ class Driver:
         self._mailbox = _mailbox()
         self._needs = needs
         self._tasks: dict[ObjectRef[Outcome], JobName] = {}
-        self._begun: set[JobName] = set()
+        self._tickets: Counter[JobName] = Counter()
+        self._places: dict[JobName, str] = {}
+        """The node of each attempt that has begun."""
+        self._missed: dict[JobName, float] = {}
+        self._looked_at = time.monotonic()
         self._ended: set[JobName] = set()
-        self._unfit: set[str] = set()
+        self._avoided: set[str] = set()
+        """Nodes that would give other bits, or hang."""
         self._most, self._next_count = 0, 0.0
         self._fault: HoldfastError | None = None
 
@@ -71,15 +82,40 @@ class Driver:
             self._hear(message)
         for task in done:
             self._take_back(task)
+        if time.monotonic() - self._looked_at > _LOOK_AT_NODES:
+            self._look_at_nodes()
+
+    def _look_at_nodes(self) -> None:
+        """Take back what a node had that Ray holds for dead, and whose worker may yet live."""
+        now = self._looked_at = time.monotonic()
+        alive = {node["NodeID"] for node in _nodes() if node["Alive"]}
+        lost = [job for job, node in self._places.items() if node not in alive]
+        self._missed = {job: self._missed.get(job, now) for job in lost}
+        hanging = {job for job, since in self._missed.items() if now - since > _GRACE}
+        if hanging:
+            self._avoided |= {self._places[job] for job in hanging}
+            self._missed.clear()
+            # those that wait may wait for an answer of that node's, which Ray does for minutes
+            self._withdraw(lambda job: job in hanging or job not in self._places)
+
+    def _withdraw(self, of: Callable[[JobName], bool]) -> None:
+        """Take tasks away from Ray, and hand their jobs out again."""
+        for task, job in [(task, job) for task, job in self._tasks.items() if of(job)]:
+            ray.get(self._mailbox.withdraw.remote(job, self._tickets[job]))
+            # in a thread: it waits for the node that hangs
+            threading.Thread(target=_cancel, args=(task,), daemon=True).start()
+            self._forget(task)
 
     def _hand_out(self) -> None:
         # Ray starts a task anew whose worker or node dies; after that it is the schedule's turn
-        task = ray.remote(train_job).options(max_retries=DEATHS - 1, **self._needs)
-        if self._unfit:
-            others = {"ray.io/node-id": f"!in({','.join(sorted(self._unfit))})"}
-            task = task.options(label_selector=others)
+        options: dict[str, Any] = {"max_retries": DEATHS - 1, **self._needs}
+        if self._avoided:
+            others = f"!in({','.join(sorted(self._avoided))})"
+            options["label_selector"] = {"ray.io/node-id": others}
+        task = ray.remote(train_job).options(**options)
         self._count_room()
         while len(self._tasks) < self._most and (job := self._schedule.take()) is not None:
+            self._tickets[job] += 1
             self._tasks[task.remote(self._order(job), self._mailbox)] = job
 
     def _count_room(self) -> None:
@@ -91,20 +127,20 @@ class Driver:
         self._next_count = time.monotonic() + _COUNT
 
     def _fit_nodes(self) -> list[dict[str, Any]]:
-        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-        return [n for n in nodes if n["Alive"] and n["NodeID"] not in self._unfit]
+        return [n for n in _nodes() if n["Alive"] and n["NodeID"] not in self._avoided]
 
     def _order(self, job: JobName) -> Order:
         config, machine = self._series.config, self._run["machine"]
         settled = {
             "checkpoint_dir": str(Path(config.checkpoint_dir).resolve()),
-            "data": None if config.data is None else str(Path(config.data).resolve()),
+            "data": None if config.data is None else named(config.data),
             **{name: machine[name] for name in ("device", "threads", "precision")},
         }
         workers = min(self._most, len(self._schedule))
         return Order(
             config=config.model_copy(update=settled),
             job=job,
+            ticket=self._tickets[job],
             run_id=self._ledger.run_id,
             recorded={name: self._run[name] for name in ("machine", "classes", "data")},
             changes=tuple(self._ledger.changes_in(job)),
@@ -115,7 +151,8 @@ class Driver:
         """Write down, show and count what a worker tells."""
         job, told = message.job, message.told
         if message.event == "begun":
-            self._begun.add(job)
+            self._places[job] = told[0]
+            self._missed.pop(job, None)
         elif message.event == "progress":
             self._display.progress(*told)
         elif message.event == "notice":
@@ -145,12 +182,9 @@ class Driver:
             f"{job} died {stuck} times in a row at {position or 'its beginning'} (out of memory, "
             "or a crash in native code?): the others go first, then it is tried again"
         )
-        for task in [task for task, of in self._tasks.items() if of == job]:
-            ray.cancel(task, force=True)
+        self._withdraw(lambda other: other == job)
 
     def _take_back(self, task: "ObjectRef[Outcome]") -> None:
-        job = self._tasks.pop(task)
-        self._begun.discard(job)
         try:
             outcome = ray.get(task)
         except RayTaskError:
@@ -161,6 +195,11 @@ class Driver:
             self._fault = outcome.rebuilt()
         elif outcome is not None and outcome.kind == UNFIT:
             self._avoid(outcome)
+        self._forget(task)
+
+    def _forget(self, task: "ObjectRef[Outcome]") -> None:
+        job = self._tasks.pop(task)
+        self._places.pop(job, None)
         if job in self._ended:
             return
         if self._schedule.is_hopeless(job):
@@ -181,8 +220,8 @@ class Driver:
 
     def _avoid(self, outcome: Outcome) -> None:
         """Place nothing more on a node that would not give the run's bits."""
-        if outcome.node not in self._unfit:
-            self._unfit.add(outcome.node)
+        if outcome.node not in self._avoided:
+            self._avoided.add(outcome.node)
             self._display.notice(f"node {outcome.node[:8]} is left out: {outcome.text}")
         if not any(_jobs_on(node, self._needs) for node in self._fit_nodes()):
             self._fault = RecoveryRefusedError(
@@ -192,10 +231,19 @@ class Driver:
     def _let_all_stop(self, number: int) -> None:
         """Ask every worker to save and stop, and wait for those that have begun."""
         ray.get(self._mailbox.stop.remote(number))
-        while any(job in self._begun for job in self._tasks.values()):
+        while any(job in self._places for job in self._tasks.values()):
             self._look()
-        for task in self._tasks:
-            ray.cancel(task, force=True)
+        for task in self._tasks:  # those that wait for room; in threads, as above
+            threading.Thread(target=_cancel, args=(task,), daemon=True).start()
+
+
+def _cancel(task: "ObjectRef[Outcome]") -> None:
+    ray.cancel(task, force=True)
+
+
+def _nodes() -> list[dict[str, Any]]:
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return nodes
 
 
 def _jobs_on(node: dict[str, Any], needs: dict[str, float]) -> int:

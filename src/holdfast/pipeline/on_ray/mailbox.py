@@ -31,19 +31,29 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._attempts: dict[JobName, int] = {}
+        self._withdrawn: dict[JobName, int] = {}
         self._ended: set[JobName] = set()
         self._messages: list[Message] = []
         self._arrived = asyncio.Event()
         self._stop: int | None = None
         self._stopped = asyncio.Event()
 
-    async def begin(self, job: JobName) -> int | None:
-        """Return the number of a new attempt; None where there is nothing to attempt any more."""
-        if job in self._ended or self._stop is not None:
+    async def begin(self, job: JobName, ticket: int, node: str) -> int | None:
+        """Return the number of a new attempt; None where there is nothing to attempt any more.
+
+        ``ticket`` is what the job was handed out under; see `withdraw`.
+        """
+        over = job in self._ended or self._stop is not None
+        if over or ticket <= self._withdrawn.get(job, -1):
             return None
         self._attempts[job] = self._attempts.get(job, 0) + 1
-        self._put(Message(job, "begun", ()))
+        self._put(Message(job, "begun", (node,)))
         return self._attempts[job]
+
+    async def withdraw(self, job: JobName, ticket: int) -> None:
+        """Let nothing begin, write or tell any more that was handed out under this ticket."""
+        self._withdrawn[job] = ticket
+        self._attempts[job] = self._attempts.get(job, 0) + 1
 
     async def is_newest(self, job: JobName, attempt: int) -> bool:
         """Tell whether an attempt is still the one that may write."""

@@ -21,7 +21,7 @@ from holdfast.pipeline.job import attempt, run_job
 from holdfast.pipeline.machine import Machine, settle
 from holdfast.pipeline.material import Material, open_source, prepare_material
 from holdfast.pipeline.on_ray.mailbox import Handle
-from holdfast.pipeline.on_ray.wire import Wire, obeying
+from holdfast.pipeline.on_ray.wire import Wire, answer, obeying
 from holdfast.rundir import JobName, load_state
 from holdfast.training import Jobs, RunSettings, StopRequest, use_deterministic_kernels
 
@@ -34,6 +34,8 @@ class Order:
 
     config: RunConfig
     job: JobName
+    ticket: int
+    """Counts how often the job was handed out."""
     run_id: str
     recorded: Mapping[str, Any]
     """The run's record: machine and images must be the same on every node."""
@@ -69,7 +71,7 @@ def describe_node(config: RunConfig, recorded: Mapping[str, Any]) -> dict[str, A
 def train_job(order: Order, mailbox: Handle) -> Outcome:
     """Train one job from wherever its newest checkpoint stands."""
     node = ray.get_runtime_context().get_node_id()
-    number = ray.get(mailbox.begin.remote(order.job))
+    number: int | None = answer(mailbox.begin.remote(order.job, order.ticket, node))
     if number is None:
         return Outcome(ENDED, node)
     wire = Wire(mailbox, order.job, number)

@@ -1,0 +1,38 @@
+"""Object storage: a run's scratch directory here, a mirror of it there, one lease for both.
+
+Nothing of this needs obstore before a URL is given.
+"""
+
+from holdfast.storage.objects.address import is_url
+from holdfast.storage.objects.photos import local_folder
+from holdfast.storage.objects.places import (
+    fetch,
+    is_safe,
+    located,
+    lock_of,
+    look,
+    named,
+    outlines_do,
+    shown,
+    tell,
+    thorough,
+    viewed,
+    whole,
+)
+
+__all__ = [
+    "fetch",
+    "is_safe",
+    "is_url",
+    "local_folder",
+    "located",
+    "lock_of",
+    "look",
+    "named",
+    "outlines_do",
+    "shown",
+    "tell",
+    "thorough",
+    "viewed",
+    "whole",
+]
