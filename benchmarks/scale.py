@@ -33,8 +33,7 @@ SPREAD = 0.1  # by which a job takes more or less than is expected of it
 SIZES = ((90, 10), (1000, 100), (10_000, 1000), (100_000, 10_000))  # jobs, nodes
 MTBFS = ("10m", "1h", "6h", "1d", "10d", "never")
 UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
-LITTLE = (1000, 100)
-FAILURES = (10_000, 1000)
+FAILURES = (1000, 100)  # jobs, nodes
 
 
 @dataclass(frozen=True)
@@ -185,9 +184,8 @@ def parse() -> argparse.Namespace:
 def sweep(options: argparse.Namespace, shares: dict[str, float]) -> dict[str, list[object]]:
     """Simulate by size and by failures."""
     sizes = SIZES[:-1] if options.quick else SIZES
-    most = LITTLE if options.quick else FAILURES
     by_size = [Case(*size, options.mtbf, options.interval, options.repair) for size in sizes]
-    by_mtbf = [Case(*most, mtbf, options.interval, options.repair) for mtbf in MTBFS]
+    by_mtbf = [Case(*FAILURES, mtbf, options.interval, options.repair) for mtbf in MTBFS]
     kept = {}
     for title, cases in {"By size": by_size, "By failures": by_mtbf}.items():
         found = show(title, cases, shares)

@@ -254,6 +254,7 @@ class Simulation:
         base = max(attempt.saved, done // length * length)
         kept = base + (done - base) // self._cluster.interval * self._cluster.interval
         self._saved[attempt.job] = kept
+        self.checkpoints += int((kept - base) / self._cluster.interval + 0.5)
         self.lost += done - kept
 
     def _miss(self, job: JobName) -> None:
