@@ -2,9 +2,9 @@
 
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -40,6 +40,7 @@ class Driver:
         self._schedule = Schedule(series.work, series.run.died(list(series.work)))
         self._mailbox = _mailbox()
         self._needs = needs
+        self._start = uuid.uuid4().hex
         self._tasks: dict[ObjectRef[Outcome], JobName] = {}
         self._tickets: Counter[JobName] = Counter()
         self._places: dict[JobName, str] = {}
@@ -132,7 +133,7 @@ class Driver:
     def _order(self, job: JobName) -> Order:
         config, machine = self._series.config, self._run["machine"]
         settled = {
-            "checkpoint_dir": str(Path(config.checkpoint_dir).resolve()),
+            "checkpoint_dir": named(config.checkpoint_dir),
             "data": None if config.data is None else named(config.data),
             **{name: machine[name] for name in ("device", "threads", "precision")},
         }
@@ -141,6 +142,7 @@ class Driver:
             config=config.model_copy(update=settled),
             job=job,
             ticket=self._tickets[job],
+            start=self._start,
             run_id=self._ledger.run_id,
             recorded={name: self._run[name] for name in ("machine", "classes", "data")},
             changes=tuple(self._ledger.changes_in(job)),

@@ -4,10 +4,12 @@ Nothing of this needs obstore before a URL is given.
 """
 
 from holdfast.storage.objects.address import is_url
+from holdfast.storage.objects.borrowed import Lent
 from holdfast.storage.objects.photos import local_folder
 from holdfast.storage.objects.places import (
     fetch,
     is_safe,
+    lent,
     located,
     lock_of,
     look,
@@ -21,9 +23,11 @@ from holdfast.storage.objects.places import (
 )
 
 __all__ = [
+    "Lent",
     "fetch",
     "is_safe",
     "is_url",
+    "lent",
     "local_folder",
     "located",
     "lock_of",
