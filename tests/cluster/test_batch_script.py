@@ -17,7 +17,7 @@ from tests.cluster.test_on_ray import trains
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "cluster" / "series.sbatch"
 SRUN = '#!/bin/bash\nuntil [ "$1" = ray ]; do shift; done\nexec "$@"\n'  # here, not elsewhere
-SCONTROL = '#!/bin/bash\necho "$@" >> "$HOME/scontrol"\n'
+SCONTROL = '#!/bin/bash\necho "$@" >> "$HOME/told"\n'
 
 
 @pytest.fixture
@@ -61,11 +61,11 @@ def test_warning_saves_and_asks_for_the_next_turn(
         text=True,
     )
     script = Driver(child, tmp_path / "run")
-    wait_for(lambda: trains(script), 120)
+    wait_for(lambda: trains(script), 240)
     child.send_signal(signal.SIGUSR1)
     child.wait(120)
     assert child.returncode == 143
-    assert (home / "scontrol").read_text() == f"requeue {os.getpid()}\n"
+    assert (home / "told").read_text() == f"requeue {os.getpid()}\n"
     stopped = {record["job"] for record in script.journal("job_interrupted")}
     done = {record["job"] for record in script.journal("job_completed")}
     assert stopped == {record["job"] for record in script.journal("job_started")} - done
