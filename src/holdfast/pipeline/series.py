@@ -1,7 +1,7 @@
 """run_series: every backbone, on the full split and on each fold, until nothing is left."""
 
 from holdfast.config import RunConfig
-from holdfast.errors import EXIT_COMPLETE, EXIT_JOB_FAILED, ConfigError, UsageError
+from holdfast.errors import EXIT_COMPLETE, EXIT_JOB_FAILED, UsageError
 from holdfast.pipeline.describe import describe, describe_images
 from holdfast.pipeline.display import Display
 from holdfast.pipeline.engine import Engine, Series
@@ -10,7 +10,7 @@ from holdfast.pipeline.material import Material, open_source, prepare_material
 from holdfast.pipeline.workload import workload
 from holdfast.rundir import Started, is_complete, record_start
 from holdfast.status import read_status
-from holdfast.storage.objects import is_url, located, viewed
+from holdfast.storage.objects import located, viewed
 from holdfast.training import Run, RunSettings, StopRequest, use_deterministic_kernels
 
 
@@ -106,11 +106,6 @@ def _train_pending(
 def _engine(config: RunConfig) -> Engine:
     if config.engine == "local":
         return LocalEngine(config)
-    if is_url(config.checkpoint_dir):
-        raise ConfigError(
-            f"checkpoint_dir: {config.checkpoint_dir} is sent to by one process only; for "
-            "engine ray name a folder that all its machines see"
-        )
     try:
         from holdfast.pipeline.on_ray import RayEngine
     except ModuleNotFoundError as error:
