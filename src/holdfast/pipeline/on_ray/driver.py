@@ -17,12 +17,11 @@ from holdfast.errors import HoldfastError, RecoveryRefusedError
 from holdfast.pipeline.engine import Series
 from holdfast.pipeline.on_ray.mailbox import Handle, Mailbox, Message
 from holdfast.pipeline.on_ray.worker import FAULT, UNFIT, Order, Outcome, train_job
-from holdfast.pipeline.schedule import Schedule
+from holdfast.pipeline.schedule import Schedule, at_a_time
 from holdfast.rundir import DEATHS, JobName, Position
 from holdfast.storage.objects import named
 
-_MOST_TASKS = 10_000
-"""Tasks that Ray knows of at a time, at most: it sees from them what machines are wanted."""
+_COUNT = 5.0  # seconds between two looks at what has room
 _LISTEN = 0.2  # seconds to wait for messages before looking at the tasks
 _MESSAGES = 50.0  # of progress, a second, from all workers together
 _MOST_CALLS = 1_000_000
@@ -51,7 +50,7 @@ class Driver:
         self._ended: set[JobName] = set()
         self._avoided: set[str] = set()
         """Nodes that would give other bits, or hang."""
-        self._most = min(series.config.max_parallel or _MOST_TASKS, _MOST_TASKS)
+        self._most, self._next_count = 0, 0.0
         self._fault: HoldfastError | None = None
 
     def drive(self) -> None:
@@ -115,9 +114,21 @@ class Driver:
             others = f"!in({','.join(sorted(self._avoided))})"
             options["label_selector"] = {"ray.io/node-id": others}
         task = ray.remote(train_job).options(**options)
+        self._count_room()
         while len(self._tasks) < self._most and (job := self._schedule.take()) is not None:
             self._tickets[job] += 1
             self._tasks[task.remote(self._order(job), self._mailbox)] = job
+
+    def _count_room(self) -> None:
+        """Look now and then how many tasks Ray is to know of."""
+        if time.monotonic() < self._next_count:
+            return
+        most = at_a_time(sum(_jobs_on(node, self._needs) for node in self._fit_nodes()))
+        self._most = min(self._series.config.max_parallel or most, most)
+        self._next_count = time.monotonic() + _COUNT
+
+    def _fit_nodes(self) -> list[dict[str, Any]]:
+        return [n for n in _nodes() if n["Alive"] and n["NodeID"] not in self._avoided]
 
     def _order(self, job: JobName) -> Order:
         config, machine = self._series.config, self._run["machine"]
@@ -214,8 +225,7 @@ class Driver:
         if outcome.node not in self._avoided:
             self._avoided.add(outcome.node)
             self._display.notice(f"node {outcome.node[:8]} is left out: {outcome.text}")
-        nodes = [n for n in _nodes() if n["Alive"] and n["NodeID"] not in self._avoided]
-        if not any(n["Resources"].get("CPU", 0) >= self._needs["num_cpus"] for n in nodes):
+        if not any(_jobs_on(node, self._needs) for node in self._fit_nodes()):
             self._fault = RecoveryRefusedError(
                 f"no machine of this cluster can train the run: {outcome.text}"
             )
@@ -236,6 +246,12 @@ def _cancel(task: "ObjectRef[Outcome]") -> None:
 def _nodes() -> list[dict[str, Any]]:
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     return nodes
+
+
+def _jobs_on(node: dict[str, Any], needs: dict[str, float]) -> int:
+    """Return how many jobs have room on a node at a time."""
+    has = {"num_cpus": node["Resources"].get("CPU", 0), "num_gpus": node["Resources"].get("GPU", 0)}
+    return int(min(has[name] // need for name, need in needs.items() if need))
 
 
 def _mailbox() -> Handle:
