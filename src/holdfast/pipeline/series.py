@@ -1,12 +1,13 @@
 """run_series: every backbone, on the full split and on each fold, until nothing is left."""
 
 from holdfast.config import RunConfig
-from holdfast.errors import EXIT_COMPLETE, EXIT_JOB_FAILED, UsageError
+from holdfast.errors import EXIT_COMPLETE, EXIT_JOB_FAILED, ConfigError, UsageError
 from holdfast.pipeline.describe import describe, describe_images
 from holdfast.pipeline.display import Display
 from holdfast.pipeline.engine import Engine, Series
 from holdfast.pipeline.local import LocalEngine
 from holdfast.pipeline.material import Material, open_source, prepare_material
+from holdfast.pipeline.torchrun import LeadingEngine, rank_of_torchrun
 from holdfast.pipeline.workload import workload
 from holdfast.rundir import Started, is_complete, record_start
 from holdfast.status import read_status
@@ -104,8 +105,11 @@ def _train_pending(
 
 
 def _engine(config: RunConfig) -> Engine:
+    under_torchrun = rank_of_torchrun() is not None
     if config.engine == "local":
-        return LocalEngine(config)
+        return LeadingEngine(config) if under_torchrun else LocalEngine(config)
+    if under_torchrun:
+        raise ConfigError("engine: Ray starts ranks itself: --gpus-per-job, without torchrun")
     try:
         from holdfast.pipeline.on_ray import RayEngine
     except ModuleNotFoundError as error:
