@@ -56,12 +56,12 @@ class Mailbox:
         self._attempts[job] = self._attempts.get(job, 0) + 1
 
     async def is_newest(self, job: JobName, attempt: int) -> bool:
-        """Tell whether an attempt is still the one that may write."""
-        return self._attempts.get(job) == attempt and job not in self._ended
+        """Tell whether an attempt is still the one that may write; also to tidy up at its end."""
+        return self._attempts.get(job) == attempt
 
     async def tell(self, job: JobName, attempt: int, event: str, told: tuple[Any, ...]) -> bool:
         """Take a message for the driver; False where it comes from an attempt that was given up."""
-        if not await self.is_newest(job, attempt):
+        if job in self._ended or not await self.is_newest(job, attempt):
             return False
         if event in _ENDS:
             self._ended.add(job)
@@ -79,8 +79,9 @@ class Mailbox:
         return taken
 
     async def give_up(self, job: JobName) -> None:
-        """Let no attempt at a job write any more."""
+        """Let no attempt at a job begin, write or tell any more."""
         self._ended.add(job)
+        self._attempts[job] = self._attempts.get(job, 0) + 1
 
     async def stop(self, number: int) -> None:
         """Ask every worker to save and stop, as a signal of this number would."""
