@@ -53,18 +53,24 @@ def test_warning_saves_and_asks_for_the_next_turn(
     slurm = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_NNODES": "2", "SLURM_CPUS_PER_TASK": "1"}
     path = {"PATH": f"{home}:{python}:{os.environ['PATH']}", "HOME": str(home)}
     options = ["--config", str(series.home / "series.toml"), "--data", str(series.data)]
-    child = subprocess.Popen(
-        ["bash", str(SCRIPT), *options, "--checkpoint-dir", str(tmp_path / "run")],
-        env={**os.environ, **slurm, **path, "RAY_TMPDIR": str(home), "PYTHONWARNINGS": "ignore"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    with (tmp_path / "log").open("w") as log:  # the other Ray, which Slurm would end, keeps it open
+        child = subprocess.Popen(
+            ["bash", str(SCRIPT), *options, "--checkpoint-dir", str(tmp_path / "run")],
+            env={
+                **os.environ,
+                **slurm,
+                **path,
+                "RAY_TMPDIR": str(home),
+                "PYTHONWARNINGS": "ignore",
+            },
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
     script = Driver(child, tmp_path / "run")
     wait_for(lambda: trains(script), 240)
     child.send_signal(signal.SIGUSR1)
-    child.wait(120)
-    assert child.returncode == 143
+    assert child.wait(120) == 143, (tmp_path / "log").read_text()
     assert (home / "told").read_text() == f"requeue {os.getpid()}\n"
     stopped = {record["job"] for record in script.journal("job_interrupted")}
     done = {record["job"] for record in script.journal("job_completed")}
