@@ -19,8 +19,10 @@ from holdfast.storage.objects.places import (
     viewed,
     whole,
 )
+from holdfast.storage.objects.store import GoneError
 
 __all__ = [
+    "GoneError",
     "fetch",
     "is_safe",
     "is_url",

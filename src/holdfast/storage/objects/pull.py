@@ -9,7 +9,7 @@ from holdfast.storage.atomic import make_directory, remove, write_atomically
 from holdfast.storage.objects.outbox import WEIGHTS, is_shipped
 from holdfast.storage.objects.segments import Segment, current
 from holdfast.storage.objects.skeleton import make_skeleton
-from holdfast.storage.objects.store import AwayError, Entry, Store
+from holdfast.storage.objects.store import AwayError, Entry, GoneError, Store
 from holdfast.storage.objects.synced import Synced
 from holdfast.storage.objects.together import together
 
@@ -47,7 +47,7 @@ def pull(store: Store, synced: Synced, *, keep: bool) -> list[str]:
         there = _as_files(listing)
         try:
             _bring(store, synced, there, _differing(synced, there, keep=keep))
-        except (_MovedError, FileNotFoundError):  # compacted, or pruned, beside us
+        except (_MovedError, GoneError):  # compacted, or pruned, beside us
             continue
         return list(listing)
     raise AwayError(f"{store.address}: changes faster than it can be read; try again")

@@ -20,7 +20,7 @@ def make_skeleton(store: Store, entry: Entry, path: Path) -> bool:
     """Make the skeleton of an object under ``path``; return whether it is one, or all of it.
 
     Raises:
-        FileNotFoundError: there is no such object any more.
+        GoneError: there is no such object any more.
     """
     try:
         with atomic_writer(path) as file:
@@ -40,7 +40,7 @@ def fetch_whole(store: Store, name: str, path: Path, modified: float) -> bool:
     store, and is left to whoever reads it. Returns whether its sum is the one the store says.
 
     Raises:
-        FileNotFoundError: there is no such object any more.
+        GoneError: there is no such object any more.
     """
     with atomic_writer(path) as file:
         before, again = "", True
