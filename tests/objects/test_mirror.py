@@ -1,8 +1,10 @@
 """What is done in a scratch directory is done in the store, in an order that loses nothing."""
 
+import io
 import shutil
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from holdfast.errors import LeaseLostError, StorageError
 from holdfast.storage import append_durably, move_durably, remove, write_atomically
-from holdfast.storage.objects import fetch, is_safe, located, lock_of, tell
+from holdfast.storage.objects import fetch, is_safe, located, lock_of, tell, viewed
 from holdfast.storage.objects.lease import LEASE
 from holdfast.storage.objects.places import _scratches
 from holdfast.storage.objects.segments import Segment, current
@@ -376,6 +378,35 @@ def test_bit_that_flips_on_the_way_here_is_brought_again(
     fetch(second.directory / "a.pth")
     assert (second.directory / "a.pth").read_bytes() == b"w" * 100_000
     assert next(flips, None) is None, "it was not asked twice"
+
+
+def test_file_that_is_replaced_while_it_is_looked_at_is_no_mixture(
+    start: Callable[..., Run], url: str, proxy: FaultProxy, store: Store
+) -> None:
+    """The outlines are those of one version, whoever writes beside whoever reads."""
+    run = start()
+    run.put("a.pth", archive(b"old"))
+    run.lock.release()
+    behind = direct(str(store.address), proxy.server.endpoint)
+    requests = iter([False, True])
+
+    def replace(request: Request) -> Fault:
+        if request.path.endswith("a.pth") and next(requests, False):
+            behind.put("a.pth", archive(b"new"))
+        return FINE
+
+    proxy.choose = replace
+    with viewed(url) as seen, zipfile.ZipFile(seen / "a.pth") as outlines:
+        assert outlines.read("archive/data.pkl") == b"new"
+
+
+def archive(content: bytes) -> bytes:
+    """Return a zip whose table lies far from what it names."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("archive/data.pkl", content)
+        made.writestr("archive/data/0", bytes(300_000))
+    return file.getvalue()
 
 
 def test_store_that_somebody_else_moved_wins(start: Callable[..., Run], store: Store) -> None:

@@ -13,7 +13,7 @@ from holdfast.storage.objects.store import AwayError, Entry, GoneError, Store
 from holdfast.storage.objects.synced import Synced
 from holdfast.storage.objects.together import together
 
-_TRIES = 5
+_TRIES = 10
 
 
 class _MovedError(Exception):

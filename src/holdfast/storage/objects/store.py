@@ -149,12 +149,13 @@ class Store:
         if self.sums_are_md5 and not sums.agree(Version.of(found.meta).etag):
             raise AlteredError(f"{self._where(name)}: arrived damaged", sums.hexdigest())
 
-    def range(self, name: str, start: int, end: int) -> bytes:
-        """Return some bytes of an object; GoneError where there is none."""
+    def range(self, name: str, start: int, end: int) -> tuple[bytes, Version]:
+        """Return some bytes of an object, and which version they are of; GoneError without one."""
         import obstore
 
         with self._faults(name):
-            return bytes(obstore.get_range(self._client, name, start=start, end=end))
+            found = obstore.get(self._client, name, options={"range": (start, end)})
+            return bytes(found.bytes()), Version.of(found.meta)
 
     def list(self) -> dict[str, Entry]:
         """Return every object by its name, relative to the address."""
