@@ -11,7 +11,9 @@ HoldfastError                      1
 │   └── LeaseLostError             4   another process has taken it from this one
 ├── SupersededError                4   another process trains this job now
 ├── StorageError                   5   the disk refused
-└── TrainingDivergedError          1   the loss is not a number
+└── JobFailedError                 1   one job ends, the series goes on
+    ├── TrainingDivergedError      1   the loss is not a number
+    └── RanksDiedError             1   its processes died again and again
 
 KeyboardInterrupt, SystemExit
 └── Interrupted                    130 or 143, after saving; no ``except Exception`` eats it
@@ -20,6 +22,7 @@ A message says what, where, and what to do next, in one line.
 """
 
 from collections.abc import Sequence
+from typing import Self
 
 EXIT_COMPLETE = 0
 EXIT_JOB_FAILED = 1
@@ -97,8 +100,16 @@ class StorageError(HoldfastError):
         super().__init__(message)
 
 
-class TrainingDivergedError(HoldfastError):
-    """The loss became NaN or infinite; the job stops, the series goes on."""
+class JobFailedError(HoldfastError):
+    """A job ends without a result; the series goes on."""
+
+
+class TrainingDivergedError(JobFailedError):
+    """The loss became NaN or infinite."""
+
+
+class RanksDiedError(JobFailedError):
+    """The processes that train a job together died, and starting them again did not help."""
 
 
 class Interrupted(KeyboardInterrupt, SystemExit):
@@ -112,6 +123,9 @@ class Interrupted(KeyboardInterrupt, SystemExit):
         self.where = where
         super().__init__(where or f"stopped by signal {signal_number}")
         self.code = self.exit_code
+
+    def __reduce__(self) -> tuple[type[Self], tuple[int, str]]:
+        return type(self), (self.signal_number, self.where)  # for another process
 
     @property
     def exit_code(self) -> int:

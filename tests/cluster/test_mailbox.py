@@ -13,7 +13,7 @@ def test_only_the_newest_attempt_may_write_and_tell() -> None:
 
     async def story() -> None:
         box = Mailbox()
-        first, second = await box.begin(JOB, "node"), await box.begin(JOB, "other")
+        first, second = await box.begin(JOB, 1, "node"), await box.begin(JOB, 1, "other")
         assert (first, second) == (1, 2)
         assert not await box.is_newest(JOB, 1)
         assert not await box.tell(JOB, 1, "completed", ("late",))
@@ -35,13 +35,15 @@ def test_a_job_ends_once() -> None:
         box = Mailbox()
         for event in ("completed", "failed"):
             job = JobName(event)
-            assert await box.begin(job, "node") == 1
+            assert await box.begin(job, 1, "node") == 1
             assert await box.tell(job, 1, event, (job, {}, 1.0, True))
-            assert not await box.is_newest(job, 1)
+            assert await box.is_newest(job, 1)  # a fold removes its checkpoints then
             assert not await box.tell(job, 1, event, (job, {}, 1.0, True))
-            assert await box.begin(job, "node") is None
+            assert await box.begin(job, 1, "node") is None
+        assert await box.begin(OTHER, 1, "node") == 1
         await box.give_up(OTHER)
-        assert await box.begin(OTHER, "node") is None
+        assert not await box.is_newest(OTHER, 1)
+        assert await box.begin(OTHER, 1, "node") is None
 
     asyncio.run(story())
 
@@ -51,13 +53,13 @@ def test_a_stop_reaches_those_who_wait_for_it() -> None:
 
     async def story() -> None:
         box = Mailbox()
-        assert await box.begin(JOB, "node") == 1
+        assert await box.begin(JOB, 1, "node") == 1
         waiting = asyncio.create_task(box.stopped())
         await asyncio.sleep(0)
         assert not waiting.done()
         await box.stop(2)
         assert await waiting == 2
-        assert await box.begin(OTHER, "node") is None
+        assert await box.begin(OTHER, 1, "node") is None
         assert await box.is_newest(JOB, 1)  # it is to save
 
     asyncio.run(story())
@@ -71,7 +73,26 @@ def test_taking_waits_no_longer_than_told() -> None:
         assert await box.take(0.01) == []
         taking = asyncio.create_task(box.take(60.0))
         await asyncio.sleep(0)
-        await box.begin(JOB, "node")
+        await box.begin(JOB, 1, "node")
         assert await taking == [Message(JOB, "begun", ("node",))]
+
+    asyncio.run(story())
+
+
+def test_what_was_withdrawn_neither_goes_on_nor_begins() -> None:
+    """A job that is handed out again is not trained by what was handed out before."""
+
+    async def story() -> None:
+        box = Mailbox()
+        assert await box.begin(JOB, 1, "node") == 1
+        await box.withdraw(JOB, 1)
+        assert not await box.is_newest(JOB, 1)
+        assert not await box.tell(JOB, 1, "completed", ("late",))
+        assert await box.begin(JOB, 1, "node") is None
+        newest = await box.begin(JOB, 2, "other")
+        assert newest is not None
+        assert await box.is_newest(JOB, newest)
+        assert await box.begin(JOB, 1, "node") is None
+        assert await box.is_newest(JOB, newest)
 
     asyncio.run(story())

@@ -3,6 +3,8 @@
 import signal
 from pathlib import Path
 
+import pytest
+
 from holdfast.rundir import list_all_checkpoints, load_state
 from tests.cluster.nodes import Nodes, children, send, wait_for
 from tests.cluster.series import ClusterSeries, Driver
@@ -70,13 +72,14 @@ def test_a_killed_driver_is_started_again_by_the_same_command(
     same_runs(series.calm, again.directory)
 
 
-def test_ctrl_c_lets_every_worker_save(
-    series: ClusterSeries, two_nodes: Nodes, tmp_path: Path
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_lets_every_worker_save(
+    number: int, status: int, series: ClusterSeries, two_nodes: Nodes, tmp_path: Path
 ) -> None:
-    """SIGINT to the driver: each job in training saves where it is, then exit code 130."""
+    """A signal to the driver: each job in training saves where it is, then exit code 130 or 143."""
     driver = series.on_ray(tmp_path / "run", two_nodes.address)
     wait_for(lambda: trains(driver))
-    assert driver.kill(signal.SIGINT) == 130, driver.output
+    assert driver.kill(number) == status, driver.output
 
     assert "Stopped: every worker, saved. The same command goes on from here." in driver.output
     stopped = {record["job"] for record in driver.journal("job_interrupted")}
@@ -103,7 +106,7 @@ def test_one_that_was_given_up_and_lives_does_no_harm(
         send(pid, signal.SIGSTOP)
     nodes.add()
     entered = len(driver.journal("job_resumed"))
-    wait_for(lambda: len(driver.journal("job_resumed")) > entered)
+    wait_for(lambda: trains(driver) and len(driver.journal("job_resumed")) > entered, 120)
     for worker in workers:
         send(worker, signal.SIGCONT)  # not its node, which would end it
     assert driver.wait() == 0, driver.output

@@ -50,6 +50,9 @@ def same_runs(calm: Path, stormy: Path) -> None:
     """
     names = sorted(path.name for path in calm.glob("*_best.pth"))
     assert names == sorted(path.name for path in stormy.glob("*_best.pth"))
+    assert not list(stormy.glob("*_fold*_epoch*.pth")), (
+        "a completed fold keeps its best weights only"
+    )
     for name in [*names, *_last_checkpoints(calm)]:
         assert (stormy / name).exists(), f"{name} is missing"
         same(torch.load(calm / name), torch.load(stormy / name), name)

@@ -43,6 +43,21 @@ def test_the_same_seed_gives_the_same_bits() -> None:
     assert not torch.equal(_seeded(augment, images, 2), first)
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("changes", [{}, {"crop": False}, OFF, {"rotation": 0.0}])
+def test_a_part_of_a_batch_comes_out_as_of_the_whole(
+    training: bool, changes: dict[str, float]
+) -> None:
+    """Ranks that share a batch vary each image as one alone does, and draw as much."""
+    augment, images = Augment(32, **changes).train(training), _images()
+    whole, drawn = _seeded(augment, images, 1), torch.rand(1)
+
+    for first, end in [(0, 6), (6, 11), (11, 16)]:
+        torch.manual_seed(1)
+        assert torch.equal(augment(images[first:end], first, 16), whole[first:end])
+        assert torch.equal(torch.rand(1), drawn)
+
+
 def test_the_shape_and_type() -> None:
     """uint8 (B, R, R, 3) becomes float32 (B, 3, S, S)."""
     out = Augment(32)(_images())

@@ -1,5 +1,7 @@
 """What a run computes on is settled once and then kept."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -35,11 +37,48 @@ def test_description_names_what_decides_the_bits() -> None:
         "kornia",
         "device",
         "instructions",
+        "ranks",
         "threads",
         "precision",
     }
     assert described["precision"] == "float32"
     assert settle(resolve({"precision": "bfloat16"}), {}).describe()["precision"] == "bfloat16"
+
+
+def test_ranks_share_the_threads() -> None:
+    """The ranks of a job compute at the same time; what is recorded is the threads of each."""
+    torch.set_num_threads(6)
+
+    assert settle(resolve({"device": "cpu", "ranks": 2}), {}).threads == 3
+    assert settle(resolve({"device": "cpu", "ranks": 2}), {"threads": 4}).threads == 4
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"ranks": 3, "batch_size": 5}, "batch_size: 5 images are too few for 3 ranks"),
+        ({"ranks": 2, "checkpoint_dir": "s3://bucket/run"}, "not by one of 2 ranks"),
+        ({"gpus_per_job": 99}, "gpus_per_job: 99 asked for, but torch sees"),
+    ],
+)
+def test_ranks_that_cannot_be(asked: dict[str, Any], told: str) -> None:
+    """More ranks than GPUs, or than the batches can be shared by, are a config error."""
+    with pytest.raises(ConfigError, match=told):
+        settle(resolve({"device": "cpu", **asked}), {})
+
+
+def test_torchrun_says_how_many_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What torchrun has started is what there is; another number that is asked for is refused."""
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+
+    assert settle(resolve({"device": "cpu"}), {}).ranks == 2
+    with pytest.raises(ConfigError, match="ranks: 3 asked for, but torchrun has started 2"):
+        settle(resolve({"device": "cpu", "ranks": 3}), {})
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
+    with pytest.raises(ConfigError, match="the ranks of a job are on one machine"):
+        settle(resolve({"device": "cpu"}), {})
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has cuda")

@@ -126,3 +126,14 @@ def test_another_seed_is_refused_in_anybodys_loop(open_run: Callable[..., Run]) 
     list(open_run().pending(["net"]))
     with pytest.raises(RecoveryRefusedError, match="seed was 42, now 2"):
         list(open_run(seed=2).pending(["net"]))
+
+
+def test_record_from_before_there_were_ranks(open_run: Callable[..., Run]) -> None:
+    """It means one rank: a start on one goes on with it, a start on two is refused."""
+    run = open_run()
+    begin(run)
+    run.plan(RUN | {"machine": {"threads": 1}}, NAMES, on_change="continue")
+
+    run.check(RUN | {"machine": {"threads": 1, "ranks": 1}})
+    with pytest.raises(RecoveryRefusedError, match=r"machine\.ranks was 1, now 2"):
+        run.check(RUN | {"machine": {"threads": 1, "ranks": 2}})

@@ -1,6 +1,6 @@
 """What a checkpoint is: its record, its file, which to keep, and who writes beside it."""
 
-from holdfast.checkpoint.job_ledger import JobLedger, SentLedger, write_down
+from holdfast.checkpoint.job_ledger import JobLedger, SentLedger, Tell, write_down
 from holdfast.checkpoint.ledger import Ledger
 from holdfast.checkpoint.manager import CheckpointManager
 from holdfast.checkpoint.record import CheckpointRecord, make_record, weights_only
@@ -20,6 +20,7 @@ __all__ = [
     "PinnedCopies",
     "SentLedger",
     "Snapshot",
+    "Tell",
     "clear_images",
     "complete_job",
     "digest",

@@ -116,12 +116,12 @@ class Ledger:
     @property
     def stages(self) -> tuple[str, ...]:
         """The order of a job's stages in this run."""
-        return tuple(self.state.run.get("stages") or DEFAULT_STAGES)
+        return tuple(self._books.known.run.get("stages") or DEFAULT_STAGES)
 
     @property
     def run_id(self) -> str:
         """What the run's checkpoints carry; empty while it has none."""
-        return self.state.run_id
+        return self._books.known.run_id
 
     def identify(self) -> None:
         """Give the run its id, that of its checkpoints where everything else has lost it."""
@@ -135,22 +135,21 @@ class Ledger:
         """Make the journal's epochs of a job those of its history: no more, no fewer."""
         self.hold()
         shaped = [row for row in history if {"stage", "epoch"} <= row.keys()]
-        if not shaped and not self._books.epochs[str(job)]:
-            return
         trained = {(row["stage"], row["epoch"]) for row in shaped}
-        known = [(r["stage"], r["epoch"]) for r in self.journal.epochs_of(job)]
-        if trained == {*known}:
-            return
+        known = self._books.trained(job)
         missing = [row for row in shaped if (row["stage"], row["epoch"]) not in known]
-        self.journal.rewrite(
-            lambda r: not _is_epoch_of(r, job) or (r["stage"], r["epoch"]) in trained,
-            [stamped("epoch", job=str(job), **row) for row in missing],
-        )
+        added = [stamped("epoch", job=str(job), **row) for row in missing]
+        if not known <= trained:
+            self.journal.rewrite(
+                lambda r: not _is_epoch_of(r, job) or (r["stage"], r["epoch"]) in trained, added
+            )
+        elif added:
+            self.journal.extend(added)
 
     def plan(self, run: dict[str, Any], backbones: list[str], folds: dict[str, int]) -> None:
         """Record what the run is and what it is to train."""
         self.hold()
-        state, backbones = self.state, list(dict.fromkeys(backbones))
+        state, backbones = self._books.known, list(dict.fromkeys(backbones))
         known = (state.run, state.backbones, state.folds)
         if known != (run, backbones, folds) or not self._has("run_planned"):
             self.journal.append("run_planned", run=run, backbones=backbones, folds=folds)
@@ -158,7 +157,7 @@ class Ledger:
 
     def remember_stages(self, epochs: dict[str, int]) -> None:
         """Record the stages of the run's jobs where they are not what is known."""
-        state = self.state
+        state = self._books.known
         if state.run.get("stages") != epochs:
             self.plan({**state.run, "stages": epochs}, state.backbones, state.folds)
 
@@ -181,7 +180,7 @@ class Ledger:
     ) -> None:
         """Record where the run stands; with None, no job is in training."""
         self.hold()
-        state = self.state
+        state = self._books.known
         if (job, stage, epoch) != (state.current_job, state.current_stage, state.current_epoch):
             name, fold = (job.backbone, job.fold) if job else (None, None)
             at = {"current_backbone": name, "current_fold": fold}
@@ -231,7 +230,7 @@ class Ledger:
 
     def changes_in(self, job: JobName) -> list[str]:
         """Return what changed of settings or data while ``job`` was in training."""
-        changes = self.state.run.get("changes", [])
+        changes = self._books.known.run.get("changes", [])
         return [change["what"] for change in changes if str(job) in change["jobs"]]
 
     def reset(self, backbone: str | None = None) -> None:
@@ -253,10 +252,9 @@ class Ledger:
 
     def _written(self, *, small: bool = False) -> None:
         """Let the files follow the journal, if they need not wait."""
-        state = self.state
-        jobs = max(len(state.results), len(state.backbones) + sum(state.folds.values()))
+        few = self._books.jobs <= _FEW_JOBS
         self._books.behind = True
-        if (jobs <= _FEW_JOBS and not small) or time.monotonic() >= self._books.next_write:
+        if (few and not small) or time.monotonic() >= self._books.next_write:
             self.publish()
 
     def _has(self, event: str) -> bool:

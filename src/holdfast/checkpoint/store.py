@@ -38,7 +38,7 @@ class CheckpointStore:
         ask: Callable[[], None] = lambda: None,
     ) -> None:
         self.directory = directory
-        self._ask = ask
+        self.ask = ask
         self.stages = tuple(stages)
         self.run_id = run_id
         self._verified: dict[Path, tuple[int, int]] = {}
@@ -106,14 +106,14 @@ class CheckpointStore:
             return
         generations = [Generation(file, self._is_good(file.path)) for file in files]
         kept = keep(generations, latest)
-        self._ask()
+        self.ask()
         for file in files[len(kept) :]:
             remove(file.path)
             del listed[file.path]
 
     def remove_all(self, job: JobName) -> None:
         """Remove every checkpoint of ``job``, its result file excepted."""
-        self._ask()
+        self.ask()
         for file in list_checkpoints(self.directory, job):
             remove(file.path)
 
@@ -127,7 +127,7 @@ class CheckpointStore:
         self, path: Path, record: CheckpointRecord, contents: Contents | None = None
     ) -> None:
         try:
-            write_pth(path, record, contents, self._ask)
+            write_pth(path, record, contents, self.ask)
         except StorageError as error:
             if error.errno in FULL:
                 raise full_disk(path, record, error.errno) from error

@@ -85,7 +85,7 @@ CpusPerJob = Annotated[
 ]
 GpusPerJob = Annotated[
     int | None,
-    _option("--gpus-per-job", "GPUs that Ray sets aside for a job. (default 1 on cuda)", "N"),
+    _option("--gpus-per-job", "GPUs that train a job together. (default 1 on cuda)", "N"),
 ]
 MaxParallel = Annotated[
     int | None,

@@ -1,5 +1,6 @@
 """``holdfast train``: resolve the settings, choose a display, run the series."""
 
+import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,12 @@ from holdfast.storage.objects import is_url, named
 def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
     """Train what is not complete yet; return the exit code."""
     config = resolve(flags, file)
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # set by torchrun
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+        if os.environ["RANK"] != "0":
+            from holdfast.pipeline import follow_series
+
+            return follow_series(config)
     if not is_url(config.checkpoint_dir):  # what is in scratch may not be what will be loaded
         verify_ahead(Path(config.checkpoint_dir).resolve())
 

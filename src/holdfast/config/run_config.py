@@ -108,9 +108,12 @@ class RunConfig(_Settings):
     """Which Ray: auto (the one that runs here), local (one of its own), or HOST:PORT; unless
     given, the one that runs here, or else one of its own."""
     cpus_per_job: int | None = Field(None, ge=1)
-    """CPUs that Ray sets aside for a job; its threads, unless given."""
+    """CPUs that Ray sets aside for a job; the threads of its ranks, unless given."""
     gpus_per_job: int | None = Field(None, ge=0)
-    """GPUs that Ray sets aside for a job; one, unless given, where jobs train on cuda."""
+    """GPUs that train a job together, each with a process of its own, a rank; Ray sets as many
+    aside for it. One, unless given, where jobs train on cuda."""
+    ranks: int | None = Field(None, ge=1)
+    """Processes that share each batch of a job, where there are no GPUs to say how many."""
     max_parallel: int | None = Field(None, ge=1)
     """Jobs that Ray trains at a time, at most; as many as have room, unless given."""
     head: StageConfig = StageConfig(learning_rate=2e-3, augment=False)
@@ -195,7 +198,7 @@ FREE_TO_CHANGE = frozenset(
     {
         *("checkpoint_dir", "preset", "data", "keep_latest", "overhead", "save_interval"),
         *("max_bad_images", "on_change"),
-        *("engine", "ray_address", "cpus_per_job", "gpus_per_job", "max_parallel"),
+        *("engine", "ray_address", "cpus_per_job", "max_parallel"),
     }
 )
 """Settings that change no bit of the result; what the data are, their digest says."""

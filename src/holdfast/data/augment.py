@@ -60,8 +60,11 @@ class Augment(nn.Module):
         self._jitter = (K.ColorJitter(jitter, jitter, jitter),) if jitter else ()
 
     @torch.no_grad()
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, first: int = 0, total: int | None = None) -> Tensor:
         """Turn uint8 (B, R, R, 3) into normalised float32 (B, 3, S, S).
+
+        Where ``images`` are only those from ``first`` on of a batch of ``total``, they come out
+        as they do of the whole batch.
 
         Raises:
             ValueError: the images have another layout, or are smaller than S.
@@ -69,13 +72,17 @@ class Augment(nn.Module):
         self._check(images)
         # half-precision matrices would shift pixels, so an autocast around us does not reach in
         with torch.autocast(images.device.type, enabled=False):
-            out = self._vary(images) if self.training else self._centre(images)
+            out = self._vary(images, first, total) if self.training else self._centre(images)
             normalised: Tensor = normalize(out, self.mean, self.std)
         return normalised
 
     def extra_repr(self) -> str:
         """Show what is done, and with which parameters."""
         return f"{self.image_size}, {[*self._crop, *self._turns, *self._jitter]}"
+
+    @property
+    def _warps(self) -> bool:
+        return bool(self._crop or self._turns)
 
     def _check(self, images: Tensor) -> None:
         shape = tuple(images.shape)
@@ -84,15 +91,17 @@ class Augment(nn.Module):
         if shape[1] < self.image_size:
             raise ValueError(f"images of {shape[1]} pixels are smaller than {self.image_size}")
 
-    def _vary(self, images: Tensor) -> Tensor:
-        out = self._warp(images) if self._crop or self._turns else self._centre(images)
+    def _vary(self, images: Tensor, first: int, total: int | None) -> Tensor:
+        part, count = slice(first, first + len(images)), total or len(images)
+        out = self._warp(images, part, count) if self._warps else self._centre(images)
         for op in self._jitter:
-            out = op(out)
+            drawn = op.forward_parameters(torch.Size((count, *out.shape[1:])))
+            out = op(out, params=_of_part(drawn, part, count))
         return out
 
-    def _warp(self, images: Tensor) -> Tensor:
+    def _warp(self, images: Tensor, part: slice, count: int) -> Tensor:
         source = _to_float(images)
-        matrices = self._draw_matrices(len(images), images.shape[1]).to(source.device)
+        matrices = self._draw_matrices(count, images.shape[1])[part].to(source.device)
         size = (self.image_size, self.image_size)
         warped: Tensor = warp_affine(
             source, matrices[:, :2], size, padding_mode="reflection", align_corners=True
@@ -131,6 +140,15 @@ def _turns(horizontal_flip: float, vertical_flip: float, rotation: float) -> tup
     if rotation:
         steps.append(K.RandomRotation(rotation, p=1.0))
     return tuple(steps)
+
+
+def _of_part(drawn: dict[str, Tensor], part: slice, count: int) -> dict[str, Tensor]:
+    """Return those of the parameters of ``count`` samples that concern some of them."""
+    shape = drawn["forward_input_shape"].clone()
+    shape[0] = part.stop - part.start
+    own = {name: drawn[name] for name in ("order", "forward_input_shape")}
+    each = {name: values[part] for name, values in drawn.items() if name not in own}
+    return {**own, **each, "forward_input_shape": shape}
 
 
 def _to_float(images: Tensor) -> Tensor:

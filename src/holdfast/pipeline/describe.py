@@ -28,7 +28,7 @@ def describe_images(material: Material) -> dict[str, Any]:
 def describe(config: RunConfig, machine: Mapping[str, Any]) -> dict[str, Any]:
     """Return what else decides the results; ``machine`` as `Machine.describe` has it."""
     settings = config.model_dump(mode="json", exclude=set(FREE_TO_CHANGE | _ELSEWHERE))
-    for settled in ("device", "threads", "precision"):
+    for settled in ("device", "threads", "precision", "gpus_per_job", "ranks"):
         del settings[settled]  # the machine says what they came to
     return {
         "stages": config.stages,

@@ -1,6 +1,7 @@
 """run_job: one job from wherever it stands to its result; the same code on any engine."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -8,13 +9,24 @@ from torch import nn
 from holdfast.backbones import Backbone, create_backbone
 from holdfast.config import RunConfig
 from holdfast.data import Augment, ImageSet, on_device
-from holdfast.errors import HoldfastError, TrainingDivergedError
+from holdfast.errors import HoldfastError, JobFailedError
 from holdfast.pipeline.machine import Machine
 from holdfast.pipeline.material import Sets
 from holdfast.rundir import JobName, Position, Result
-from holdfast.training import Ingredients, Job, Jobs, measure, train
+from holdfast.training import ALONE, Ingredients, Job, Jobs, Ranks, measure, train
 
 OnEntered = Callable[[JobName, Position | None], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a job trains, and on what."""
+
+    config: RunConfig
+    machine: Machine
+    sets: Sets
+    classes: list[str]
+    name: JobName
 
 
 def run_job(
@@ -28,16 +40,29 @@ def run_job(
 ) -> Result:
     """Train one job to its end and return its result, which is durable by then.
 
+    Where the machine says so, on several ranks: processes that share each batch.
+
     Raises:
         Interrupted: a signal asked for a stop; the state has been saved.
         StorageError: the disk refused; the last checkpoint stands.
         TrainingDivergedError: the loss became NaN or infinite; recorded as the job's failure.
+        RanksDiedError: processes of it died, again and again; recorded as the job's failure.
     """
+    if machine.ranks > 1:
+        from holdfast.pipeline.ranks import run_on_ranks  # which comes back here, in each of them
+
+        return run_on_ranks(run, Task(config, machine, sets, classes, name), on_entered)
+    return train_job(run, Task(config, machine, sets, classes, name), on_entered)
+
+
+def train_job(run: Jobs, task: Task, on_entered: OnEntered, ranks: Ranks = ALONE) -> Result:
+    """Train one job in this process, alone or as one of the ``ranks`` that share each batch."""
+    config, machine, name = task.config, task.machine, task.name
     with run.job(name.backbone, fold=name.fold, device=str(machine.device)) as job:
         on_entered(name, job.resumed_from)
-        model = build_model(run, config, machine, len(classes), name)
+        model = ranks.synchronised(build_model(run, config, machine, len(task.classes), name))
         job.track(model=model)
-        return train_and_measure(job, config, machine, model, sets, classes)
+        return train_and_measure(job, config, machine, model, task.sets, task.classes, ranks)
 
 
 def attempt(train: Callable[[], Result]) -> Result | str:
@@ -48,7 +73,7 @@ def attempt(train: Callable[[], Result]) -> Result | str:
     """
     try:
         return train()
-    except TrainingDivergedError as error:
+    except JobFailedError as error:
         return str(error)
     except (HoldfastError, OSError):
         raise
@@ -68,7 +93,13 @@ def build_model(
 
 
 def train_and_measure(
-    job: Job, config: RunConfig, machine: Machine, model: nn.Module, sets: Any, classes: list[str]
+    job: Job,
+    config: RunConfig,
+    machine: Machine,
+    model: nn.Module,
+    sets: Any,
+    classes: list[str],
+    ranks: Ranks = ALONE,
 ) -> Result:
     """Train ``model`` in ``job``, measure it on the test set, record the result."""
     ours = isinstance(sets.train, ImageSet)  # others' images go to their model as they are
@@ -83,6 +114,7 @@ def train_and_measure(
         device=machine.device,
         autocast=machine.autocast,
         fixed_images=ours,
+        ranks=ranks,
     )
     train(job, config, with_)
     return job.complete(**measure(job, config, with_, images[2], classes))

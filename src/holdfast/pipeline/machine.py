@@ -7,9 +7,11 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
+from torch.distributed import is_torchelastic_launched
 
 from holdfast.config import RunConfig
 from holdfast.errors import ConfigError
+from holdfast.storage.objects import is_url
 
 _MOST_THREADS = 4096
 
@@ -20,7 +22,10 @@ class Machine:
 
     device: torch.device
     threads: int
+    """Of each rank."""
     autocast: torch.dtype | None
+    ranks: int = 1
+    """Processes that train one job together."""
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the bits: the same description, the same results."""
@@ -31,6 +36,7 @@ class Machine:
             "kornia": version("kornia"),  # draws the augmentation
             "device": self.device.type,
             "instructions": kind,
+            "ranks": self.ranks,
             "threads": self.threads,
             "precision": str(self.autocast or torch.float32).removeprefix("torch."),
         }
@@ -46,9 +52,46 @@ def settle(config: RunConfig, recorded: Mapping[str, Any]) -> Machine:
     if device.type == "cuda":
         # cuBLAS is exact only with a fixed workspace, chosen before its first call
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    threads = config.threads or _threads_of(recorded) or _threads_to_begin_with(config)
+    ranks = _ranks(config, device)
+    threads = config.threads or _threads_of(recorded) or _threads_to_begin_with(config, ranks)
     torch.set_num_threads(threads)
-    return Machine(device, threads, _autocast(config.precision, device))
+    return Machine(device, threads, _autocast(config.precision, device), ranks)
+
+
+def _ranks(config: RunConfig, device: torch.device) -> int:
+    """Return how many processes train one job together: one, unless more are asked for.
+
+    Raises:
+        ConfigError: there are not as many GPUs, or the batches are too small to be shared.
+    """
+    gpus = config.gpus_per_job or 1
+    started = int(os.environ["WORLD_SIZE"]) if is_torchelastic_launched() else 0
+    ranks = config.ranks or (gpus if gpus > 1 else started) or 1
+    there = torch.cuda.device_count() if device.type == "cuda" else 0
+    if gpus > there and gpus > 1:
+        raise ConfigError(f"gpus_per_job: {gpus} asked for, but torch sees {there} cuda devices")
+    if device.type == "cuda" and ranks > there:
+        raise ConfigError(f"ranks: {ranks} need a GPU each, but torch sees {there} cuda devices")
+    if ranks > 1 and device.index is not None:
+        raise ConfigError(
+            f"device: {device} is one GPU, but {ranks} ranks need one each; leave it out, and "
+            "choose GPUs by CUDA_VISIBLE_DEVICES"
+        )
+    if started and started != int(os.environ["LOCAL_WORLD_SIZE"]):
+        raise ConfigError("torchrun: the ranks of a job are on one machine; see --engine ray")
+    if started and ranks != started:
+        raise ConfigError(f"ranks: {ranks} asked for, but torchrun has started {started}")
+    if ranks > 1 and is_url(config.checkpoint_dir):
+        raise ConfigError(
+            f"checkpoint_dir: {config.checkpoint_dir} cannot be sent to by one of {ranks} ranks; "
+            "name a folder"
+        )
+    if ranks > 1 and config.batch_size < 2 * ranks:
+        raise ConfigError(
+            f"batch_size: {config.batch_size} images are too few for {ranks} ranks; "
+            f"make it at least {2 * ranks}"
+        )
+    return ranks
 
 
 def _threads_of(recorded: Any) -> int | None:
@@ -57,11 +100,10 @@ def _threads_of(recorded: Any) -> int | None:
     return threads if type(threads) is int and 0 < threads <= _MOST_THREADS else None
 
 
-def _threads_to_begin_with(config: RunConfig) -> int:
-    """Return all that this machine has; where Ray trains several jobs at a time, what each gets."""
-    if config.engine == "ray":
-        return config.cpus_per_job or 1
-    return torch.get_num_threads()
+def _threads_to_begin_with(config: RunConfig, ranks: int) -> int:
+    """Return a rank's part of all that this machine has, or of what Ray sets aside for a job."""
+    threads = torch.get_num_threads() if config.engine == "local" else config.cpus_per_job or 1
+    return max(threads // ranks, 1)
 
 
 def _device(wanted: str) -> torch.device:

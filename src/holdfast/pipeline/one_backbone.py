@@ -9,7 +9,7 @@ from torch import nn
 from holdfast.checkpoint import read_pth
 from holdfast.config import BACKBONES, RunConfig, resolve
 from holdfast.data import ImageSet
-from holdfast.errors import UsageError
+from holdfast.errors import ConfigError, UsageError
 from holdfast.pipeline.job import build_model, train_and_measure
 from holdfast.pipeline.machine import Machine, settle
 from holdfast.pipeline.material import open_source, prepare_material
@@ -71,6 +71,8 @@ def train_backbone_with_metrics(
     ) as run:
         _agree_on_stages(run, config, backbone_name)
         machine = settle(config, run.ledger.state.run.get("machine", {}))
+        if machine.ranks > 1:
+            raise ConfigError(f"ranks: {machine.ranks} asked for; `holdfast train` starts them")
         sets = _sets(run, config, train_ds, val_ds)
         if model is None:
             name = JobName(backbone_name)

@@ -7,10 +7,11 @@ from holdfast.pipeline.display import Display
 from holdfast.pipeline.engine import Engine, Series
 from holdfast.pipeline.local import LocalEngine
 from holdfast.pipeline.material import Material, open_source, prepare_material
+from holdfast.pipeline.torchrun import LeadingEngine, rank_of_torchrun
 from holdfast.pipeline.workload import workload
 from holdfast.rundir import Started, is_complete, record_start
 from holdfast.status import read_status
-from holdfast.storage.objects import is_url, located, viewed
+from holdfast.storage.objects import located, viewed
 from holdfast.training import Run, RunSettings, StopRequest, use_deterministic_kernels
 
 
@@ -104,13 +105,11 @@ def _train_pending(
 
 
 def _engine(config: RunConfig) -> Engine:
+    under_torchrun = rank_of_torchrun() is not None
     if config.engine == "local":
-        return LocalEngine(config)
-    if is_url(config.checkpoint_dir):
-        raise ConfigError(
-            f"checkpoint_dir: {config.checkpoint_dir} is sent to by one process only; for "
-            "engine ray name a folder that all its machines see"
-        )
+        return LeadingEngine(config) if under_torchrun else LocalEngine(config)
+    if under_torchrun:
+        raise ConfigError("engine: Ray starts ranks itself: --gpus-per-job, without torchrun")
     try:
         from holdfast.pipeline.on_ray import RayEngine
     except ModuleNotFoundError as error:

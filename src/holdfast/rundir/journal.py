@@ -89,11 +89,16 @@ class Journal:
         Raises:
             UsageError: it could not be read back, because of ``fields`` a user has chosen.
         """
-        record = stamped(event, **fields)
-        if not is_shaped(record, needed := required_fields(record)):
-            wrong = ", ".join(misshapen(record, needed)) or "nested, large or odd values"
-            raise UsageError(f"{event} cannot be recorded in {self.path.name}: {wrong}")
-        append_durably(self.path, self._newline_if_torn() + line_of(record))
+        self.extend([stamped(event, **fields)])
+
+    def extend(self, records: Iterable[Record]) -> None:
+        """Add several, durably; a crash may leave the first of them alone.
+
+        Raises:
+            UsageError: one of them could not be read back.
+        """
+        lines = b"".join(map(self._checked_line, records))
+        append_durably(self.path, self._newline_if_torn() + lines)
 
     def read(self) -> list[Record]:
         """Return every whole record; a line torn by a crash, or damaged since, is not one."""
@@ -191,12 +196,21 @@ class Journal:
         """Tell whether there is a record of one kind."""
         return any(record["event"] == event for record in self.read())
 
+    def _checked_line(self, record: Record) -> bytes:
+        if not is_shaped(record, needed := required_fields(record)):
+            wrong = ", ".join(misshapen(record, needed)) or "nested, large or odd values"
+            raise UsageError(f"{record['event']} cannot be recorded in {self.path.name}: {wrong}")
+        return line_of(record)
+
     def _newline_if_torn(self) -> bytes:
-        if not self.path.exists() or self.path.stat().st_size == 0:
+        try:
+            with self.path.open("rb") as file:
+                if not file.seek(0, 2):
+                    return b""
+                file.seek(-1, 2)
+                return b"" if file.read(1) == b"\n" else b"\n"
+        except FileNotFoundError:
             return b""
-        with self.path.open("rb") as file:
-            file.seek(-1, 2)
-            return b"" if file.read(1) == b"\n" else b"\n"
 
 
 def stamped(event: str, **fields: Any) -> Record:

@@ -8,6 +8,7 @@ from typing import Any
 REFUSE, RESTART_AFFECTED, CONTINUE = "refuse", "restart-affected", "continue"
 
 _NOT_COMPARED = ("settings", "stages", "changes")
+_UNSAID = {"ranks": 1}  # what a record means that was made before it said so
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def differences(known: Mapping[str, Any], now: Mapping[str, Any], prefix: str = 
     """Name each setting that is not what it was."""
     found = []
     for key in dict.fromkeys([*known, *now]):
-        old, new = known.get(key), now.get(key)
+        old, new = known.get(key, _UNSAID.get(key)), now.get(key, _UNSAID.get(key))
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += differences(old, new, f"{prefix}{key}.")
         elif old != new:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.training.batches import fetch
+from holdfast.training.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def predict(
     forward: Callable[[Tensor], Tensor],
     device: torch.device,
     check_stop: Callable[[], None],
+    ranks: Ranks = ALONE,
 ) -> Predictions:
     """Run the model over ``dataset`` in order; ``forward`` takes raw images to logits.
 
@@ -46,7 +48,12 @@ def predict(
     """
     model.eval()
     logits, labels = run_through(
-        dataset, batch_size=batch_size, forward=forward, device=device, check_stop=check_stop
+        dataset,
+        batch_size=batch_size,
+        forward=forward,
+        device=device,
+        check_stop=check_stop,
+        ranks=ranks,
     )
     scores, truth = logits.float().cpu(), labels.cpu()
     return Predictions(
@@ -61,20 +68,22 @@ def run_through(
     forward: Callable[[Tensor], Tensor],
     device: torch.device,
     check_stop: Callable[[], None],
+    ranks: Ranks = ALONE,
 ) -> tuple[Tensor, Tensor]:
     """Return what ``forward`` makes of ``dataset``, in order, and the labels.
 
-    ``check_stop`` is called between batches and may raise.
+    ``check_stop`` is called between batches and may raise. Several ``ranks`` share the batches
+    out, and each gets all of what they make: the same bits for any number of them.
     """
     count = len(dataset)
     plan = [np.arange(i, min(i + batch_size, count)) for i in range(0, count, batch_size)]
-    made, labels = [], []
+    mine, made, labels = ranks.part_of(plan), [], []
     with torch.inference_mode():
-        for images, targets in fetch(dataset, plan, [0] * len(plan), workers=0):
+        for images, targets in fetch(dataset, mine, [0] * len(mine), workers=0):
             made.append(forward(images.to(device)))
             labels.append(targets)
             check_stop()
-        return torch.cat(made), torch.cat(labels)
+        return ranks.gathered(torch.cat(made), plan), ranks.gathered(torch.cat(labels), plan)
 
 
 def validation_metrics(predictions: Predictions) -> dict[str, float]:

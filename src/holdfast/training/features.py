@@ -13,6 +13,7 @@ from holdfast.backbones import Backbone
 from holdfast.data import has_room
 from holdfast.training.evaluate import run_through
 from holdfast.training.ingredients import Ingredients
+from holdfast.training.ranks import ALONE, Ranks
 
 
 def on_features(with_: Ingredients, batch_size: int, check_stop: Callable[[], None]) -> Ingredients:
@@ -33,7 +34,8 @@ def on_features(with_: Ingredients, batch_size: int, check_stop: Callable[[], No
     def features_of(dataset: Any) -> "FeatureSet":
         size = len(dataset) * model.num_features * torch.float32.itemsize
         home = with_.device if has_room(with_.device, size) else torch.device("cpu")
-        return FeatureSet(dataset, body, batch_size, with_.device, home, check_stop)
+        device, ranks = with_.device, with_.ranks
+        return FeatureSet(dataset, body, batch_size, device, home, check_stop, ranks)
 
     train, val = features_of(with_.train), features_of(with_.val)
     return replace(with_, model=model.head, train=train, val=val, augment=same, normalise=same)
@@ -49,6 +51,7 @@ class FeatureSet:
     device: torch.device
     home: torch.device
     check_stop: Callable[[], None]
+    ranks: Ranks = ALONE
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -71,6 +74,7 @@ class FeatureSet:
             forward=lambda images: self.body(images).to(self.home),
             device=self.device,
             check_stop=self.check_stop,
+            ranks=self.ranks,
         )
         return features, labels.to(self.home)
 

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from holdfast.training.ranks import ALONE, Ranks
+
 
 @dataclass(frozen=True)
 class Ingredients:
@@ -15,7 +17,7 @@ class Ingredients:
     ``augment`` and ``normalise`` take raw images (N, R, R, 3) uint8 on the training device to
     the model's input (N, 3, S, S); ``enter_stage`` sets what a stage freezes. With
     ``fixed_images`` the sets give the same images each time, so that what a frozen body makes
-    of them may be kept.
+    of them may be kept. ``ranks`` are the processes that train the job together.
     """
 
     model: nn.Module
@@ -27,6 +29,7 @@ class Ingredients:
     device: torch.device
     autocast: torch.dtype | None = None
     fixed_images: bool = False
+    ranks: Ranks = ALONE
 
     def precision(self) -> torch.autocast:
         """Return the context in which a forward pass runs."""

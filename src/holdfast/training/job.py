@@ -55,6 +55,7 @@ class Job:
     device: str = "cpu"
     resumed_from: Position | None = None
     """Where this process took the job up; None where it began it."""
+    make_saver: type[Saver] = Saver
     _stages: dict[str, int] = field(default_factory=dict)
     _cost: dict[str, float] = field(default_factory=dict)
     _stage: Stage | None = None
@@ -63,7 +64,7 @@ class Job:
     _on_exit: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
-        self._saver = Saver(
+        self._saver = self.make_saver(
             self.name, self.store, self.ledger, self.settings, self.state, self.device
         )
 

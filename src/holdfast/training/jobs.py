@@ -7,6 +7,7 @@ from holdfast.rundir import JobName, Position, check_backbone_name
 from holdfast.training.interrupt import StopRequest
 from holdfast.training.job import Job
 from holdfast.training.randomness import derive_seed, reseed
+from holdfast.training.saver import Saver
 from holdfast.training.settings import RunSettings
 from holdfast.training.state import Stateful, TrainState
 
@@ -21,6 +22,7 @@ class Jobs:
         self.store = store
         self.settings = settings
         self.stop = stop
+        self.make_saver = Saver
 
     def job(
         self,
@@ -39,7 +41,14 @@ class Jobs:
         name = JobName(check_backbone_name(backbone), fold)
         train_state = TrainState(Position(self.store.stages[0], 0), dict(state or {}))
         return Job(
-            name, self.ledger, self.store, self.settings, self.stop, train_state, device=device
+            name,
+            self.ledger,
+            self.store,
+            self.settings,
+            self.stop,
+            train_state,
+            device,
+            make_saver=self.make_saver,
         )
 
     def seed_for(self, backbone: str, fold: int | None = None) -> None:

@@ -1,9 +1,8 @@
 """The training loop: both stages of a job, read from top to bottom."""
 
-from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdfast.config import RunConfig
@@ -26,6 +25,7 @@ def train(job: Job, config: RunConfig, with_: Ingredients) -> None:
         TrainingDivergedError: the loss became NaN or infinite.
     """
     model, backbone, batch_size = with_.model, job.name.backbone, config.batch_size
+    ranks = with_.ranks  # this process alone, or one of several that share each batch
     steps = steps_per_epoch(len(with_.train), batch_size)
     cost = stage_costs(config, backbone)
     stages = job.stages(config.stages, monitor="accuracy", patience=config.patience, cost=cost)
@@ -35,24 +35,28 @@ def train(job: Job, config: RunConfig, with_: Ingredients) -> None:
         optimizer = make_optimizer(model, settings)
         scheduler = make_scheduler(optimizer, settings, stage.total, steps)
         job.track(optimizer=optimizer, scheduler=scheduler)
+        ranks.check_agreement(job.state)
         # where the body rests, the images are its features and the model is the head
         seen = with_ if settings.augment else on_features(with_, 2 * batch_size, job.check_stop)
         prepare = seen.augment if settings.augment else seen.normalise
+        learner = ranks.learner(seen.model)
         learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
         for _epoch in stage.epochs(frozen=frozen_body(model)):
             with_.enter_stage(stage.name)  # evaluation has left it in evaluation mode
             for images, labels in stage.batches(seen.train, batch_size):
-                labels = labels.to(seen.device)
-                logits = _forward(seen, prepare, images.to(seen.device))
+                share = ranks.share(len(labels))
+                labels = labels[share.part].to(seen.device)
+                inputs = ranks.prepared(prepare, images, share, seen.device)
+                logits = _forward(seen, learner, inputs)
                 loss = F.cross_entropy(logits, labels, label_smoothing=settings.label_smoothing)
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
+                ranks.backward(loss, share)
                 clip_gradients(learning, settings.clip_norm)
                 optimizer.step()
                 scheduler.step()
                 accuracy = (logits.detach().argmax(1) == labels).double().mean()
-                job.step(samples=len(labels), loss=loss, acc=accuracy)
+                job.step(samples=share.total, **ranks.means(share, loss=loss, acc=accuracy))
             validation = run_model(job, config, seen, seen.val)
             stage.end_epoch(**validation_metrics(validation))
 
@@ -71,18 +75,19 @@ def measure(
 
 def run_model(job: Job, config: RunConfig, with_: Ingredients, dataset: Any) -> Predictions:
     """Return what the model says of every image of ``dataset``; stops when asked to."""
+    with_.ranks.agree_on_statistics(with_.model)
     return predict(
         with_.model,
         dataset,
         batch_size=2 * config.batch_size,
-        forward=lambda images: _forward(with_, with_.normalise, images),
+        forward=lambda images: _forward(with_, with_.model, with_.normalise(images)),
         device=with_.device,
         check_stop=job.check_stop,
+        ranks=with_.ranks,
     )
 
 
-def _forward(with_: Ingredients, prepare: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    inputs = prepare(images)
+def _forward(with_: Ingredients, model: nn.Module, inputs: Tensor) -> Tensor:
     with with_.precision():
-        logits: Tensor = with_.model(inputs)
+        logits: Tensor = model(inputs)
     return logits.float()

@@ -2,7 +2,11 @@
 
 import logging
 import os
+import signal
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import ray
 
@@ -24,18 +28,28 @@ def connect(address: str | None) -> None:
     try:
         if address not in (None, "auto", "local"):
             _knock(str(address))
-        ray.init(
-            address,
-            include_dashboard=False,
-            log_to_driver=False,  # what workers have to say comes by the mailbox
-            logging_level=logging.ERROR,
-        )
+        with _own_sigterm():
+            ray.init(
+                address,
+                include_dashboard=False,
+                log_to_driver=False,  # what workers have to say comes by the mailbox
+                logging_level=logging.ERROR,
+            )
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split()).partition(". ")[0][:120]
         raise UsageError(
             f"--ray-address {address}: no Ray can be reached there ({reason}); start one with `ray "
             "start --head`, or leave the option out"
         ) from error
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Let SIGTERM do after the block what it did before: Ray's core makes it end the process."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 def _knock(address: str) -> None:

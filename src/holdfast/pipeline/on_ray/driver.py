@@ -1,7 +1,10 @@
 """The driver: hands jobs out, writes down what workers tell, takes back what has died."""
 
+import threading
 import time
-from pathlib import Path
+import uuid
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -14,12 +17,11 @@ from holdfast.errors import HoldfastError, RecoveryRefusedError
 from holdfast.pipeline.engine import Series
 from holdfast.pipeline.on_ray.mailbox import Handle, Mailbox, Message
 from holdfast.pipeline.on_ray.worker import FAULT, UNFIT, Order, Outcome, train_job
-from holdfast.pipeline.schedule import Schedule
+from holdfast.pipeline.schedule import Schedule, at_a_time
 from holdfast.rundir import DEATHS, JobName, Position
 from holdfast.storage.objects import named
 
-_MOST_TASKS = 10_000
-"""Tasks that Ray knows of at a time, at most: it sees from them what machines are wanted."""
+_COUNT = 5.0  # seconds between two looks at what has room
 _LISTEN = 0.2  # seconds to wait for messages before looking at the tasks
 _MESSAGES = 50.0  # of progress, a second, from all workers together
 _MOST_CALLS = 1_000_000
@@ -38,14 +40,17 @@ class Driver:
         self._schedule = Schedule(series.work, series.run.died(list(series.work)))
         self._mailbox = _mailbox()
         self._needs = needs
+        self._start = uuid.uuid4().hex
         self._tasks: dict[ObjectRef[Outcome], JobName] = {}
+        self._tickets: Counter[JobName] = Counter()
         self._places: dict[JobName, str] = {}
         """The node of each attempt that has begun."""
         self._missed: dict[JobName, float] = {}
         self._looked_at = time.monotonic()
         self._ended: set[JobName] = set()
-        self._unfit: set[str] = set()
-        self._most = min(series.config.max_parallel or _MOST_TASKS, _MOST_TASKS)
+        self._avoided: set[str] = set()
+        """Nodes that would give other bits, or hang."""
+        self._most, self._next_count = 0, 0.0
         self._fault: HoldfastError | None = None
 
     def drive(self) -> None:
@@ -87,25 +92,48 @@ class Driver:
         alive = {node["NodeID"] for node in _nodes() if node["Alive"]}
         lost = [job for job, node in self._places.items() if node not in alive]
         self._missed = {job: self._missed.get(job, now) for job in lost}
-        for task, job in [*self._tasks.items()]:
-            if now - self._missed.get(job, now) > _GRACE:
-                del self._missed[job]
-                ray.cancel(task, force=True)  # or Ray would start it anew, once it knows
-                self._forget(task)
+        hanging = {job for job, since in self._missed.items() if now - since > _GRACE}
+        if hanging:
+            self._avoided |= {self._places[job] for job in hanging}
+            self._missed.clear()
+            # those that wait may wait for an answer of that node's, which Ray does for minutes
+            self._withdraw(lambda job: job in hanging or job not in self._places)
+
+    def _withdraw(self, of: Callable[[JobName], bool]) -> None:
+        """Take tasks away from Ray, and hand their jobs out again."""
+        for task, job in [(task, job) for task, job in self._tasks.items() if of(job)]:
+            ray.get(self._mailbox.withdraw.remote(job, self._tickets[job]))
+            # in a thread: it waits for the node that hangs
+            threading.Thread(target=_cancel, args=(task,), daemon=True).start()
+            self._forget(task)
 
     def _hand_out(self) -> None:
         # Ray starts a task anew whose worker or node dies; after that it is the schedule's turn
-        task = ray.remote(train_job).options(max_retries=DEATHS - 1, **self._needs)
-        if self._unfit:
-            others = {"ray.io/node-id": f"!in({','.join(sorted(self._unfit))})"}
-            task = task.options(label_selector=others)
+        options: dict[str, Any] = {"max_retries": DEATHS - 1, **self._needs}
+        if self._avoided:
+            others = f"!in({','.join(sorted(self._avoided))})"
+            options["label_selector"] = {"ray.io/node-id": others}
+        task = ray.remote(train_job).options(**options)
+        self._count_room()
         while len(self._tasks) < self._most and (job := self._schedule.take()) is not None:
+            self._tickets[job] += 1
             self._tasks[task.remote(self._order(job), self._mailbox)] = job
+
+    def _count_room(self) -> None:
+        """Look now and then how many tasks Ray is to know of."""
+        if time.monotonic() < self._next_count:
+            return
+        most = at_a_time(sum(_jobs_on(node, self._needs) for node in self._fit_nodes()))
+        self._most = min(self._series.config.max_parallel or most, most)
+        self._next_count = time.monotonic() + _COUNT
+
+    def _fit_nodes(self) -> list[dict[str, Any]]:
+        return [n for n in _nodes() if n["Alive"] and n["NodeID"] not in self._avoided]
 
     def _order(self, job: JobName) -> Order:
         config, machine = self._series.config, self._run["machine"]
         settled = {
-            "checkpoint_dir": str(Path(config.checkpoint_dir).resolve()),
+            "checkpoint_dir": named(config.checkpoint_dir),
             "data": None if config.data is None else named(config.data),
             **{name: machine[name] for name in ("device", "threads", "precision")},
         }
@@ -113,6 +141,8 @@ class Driver:
         return Order(
             config=config.model_copy(update=settled),
             job=job,
+            ticket=self._tickets[job],
+            start=self._start,
             run_id=self._ledger.run_id,
             recorded={name: self._run[name] for name in ("machine", "classes", "data")},
             changes=tuple(self._ledger.changes_in(job)),
@@ -154,8 +184,7 @@ class Driver:
             f"{job} died {stuck} times in a row at {position or 'its beginning'} (out of memory, "
             "or a crash in native code?): the others go first, then it is tried again"
         )
-        for task in [task for task, of in self._tasks.items() if of == job]:
-            ray.cancel(task, force=True)
+        self._withdraw(lambda other: other == job)
 
     def _take_back(self, task: "ObjectRef[Outcome]") -> None:
         try:
@@ -193,11 +222,10 @@ class Driver:
 
     def _avoid(self, outcome: Outcome) -> None:
         """Place nothing more on a node that would not give the run's bits."""
-        if outcome.node not in self._unfit:
-            self._unfit.add(outcome.node)
+        if outcome.node not in self._avoided:
+            self._avoided.add(outcome.node)
             self._display.notice(f"node {outcome.node[:8]} is left out: {outcome.text}")
-        nodes = [n for n in _nodes() if n["Alive"] and n["NodeID"] not in self._unfit]
-        if not any(n["Resources"].get("CPU", 0) >= self._needs["num_cpus"] for n in nodes):
+        if not any(_jobs_on(node, self._needs) for node in self._fit_nodes()):
             self._fault = RecoveryRefusedError(
                 f"no machine of this cluster can train the run: {outcome.text}"
             )
@@ -207,13 +235,23 @@ class Driver:
         ray.get(self._mailbox.stop.remote(number))
         while any(job in self._places for job in self._tasks.values()):
             self._look()
-        for task in self._tasks:
-            ray.cancel(task, force=True)
+        for task in self._tasks:  # those that wait for room; in threads, as above
+            threading.Thread(target=_cancel, args=(task,), daemon=True).start()
+
+
+def _cancel(task: "ObjectRef[Outcome]") -> None:
+    ray.cancel(task, force=True)
 
 
 def _nodes() -> list[dict[str, Any]]:
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     return nodes
+
+
+def _jobs_on(node: dict[str, Any], needs: dict[str, float]) -> int:
+    """Return how many jobs have room on a node at a time."""
+    has = {"num_cpus": node["Resources"].get("CPU", 0), "num_gpus": node["Resources"].get("GPU", 0)}
+    return int(min(has[name] // need for name, need in needs.items() if need))
 
 
 def _mailbox() -> Handle:

@@ -68,4 +68,5 @@ def resources(config: RunConfig, machine: Mapping[str, Any]) -> dict[str, float]
     if config.device == "auto" and not machine:
         on_cuda = ray.cluster_resources().get("GPU", 0) > 0  # type: ignore[no-untyped-call]
     gpus = config.gpus_per_job if config.gpus_per_job is not None else int(on_cuda)
-    return {"num_cpus": config.cpus_per_job or threads, "num_gpus": gpus}
+    ranks = config.ranks or max(gpus, 1)
+    return {"num_cpus": config.cpus_per_job or threads * ranks, "num_gpus": gpus}

@@ -31,27 +31,37 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._attempts: dict[JobName, int] = {}
+        self._withdrawn: dict[JobName, int] = {}
         self._ended: set[JobName] = set()
         self._messages: list[Message] = []
         self._arrived = asyncio.Event()
         self._stop: int | None = None
         self._stopped = asyncio.Event()
 
-    async def begin(self, job: JobName, node: str) -> int | None:
-        """Return the number of a new attempt; None where there is nothing to attempt any more."""
-        if job in self._ended or self._stop is not None:
+    async def begin(self, job: JobName, ticket: int, node: str) -> int | None:
+        """Return the number of a new attempt; None where there is nothing to attempt any more.
+
+        ``ticket`` is what the job was handed out under; see `withdraw`.
+        """
+        over = job in self._ended or self._stop is not None
+        if over or ticket <= self._withdrawn.get(job, -1):
             return None
         self._attempts[job] = self._attempts.get(job, 0) + 1
         self._put(Message(job, "begun", (node,)))
         return self._attempts[job]
 
+    async def withdraw(self, job: JobName, ticket: int) -> None:
+        """Let nothing begin, write or tell any more that was handed out under this ticket."""
+        self._withdrawn[job] = ticket
+        self._attempts[job] = self._attempts.get(job, 0) + 1
+
     async def is_newest(self, job: JobName, attempt: int) -> bool:
-        """Tell whether an attempt is still the one that may write."""
-        return self._attempts.get(job) == attempt and job not in self._ended
+        """Tell whether an attempt is still the one that may write; also to tidy up at its end."""
+        return self._attempts.get(job) == attempt
 
     async def tell(self, job: JobName, attempt: int, event: str, told: tuple[Any, ...]) -> bool:
         """Take a message for the driver; False where it comes from an attempt that was given up."""
-        if not await self.is_newest(job, attempt):
+        if job in self._ended or not await self.is_newest(job, attempt):
             return False
         if event in _ENDS:
             self._ended.add(job)
@@ -69,8 +79,9 @@ class Mailbox:
         return taken
 
     async def give_up(self, job: JobName) -> None:
-        """Let no attempt at a job write any more."""
+        """Let no attempt at a job begin, write or tell any more."""
         self._ended.add(job)
+        self._attempts[job] = self._attempts.get(job, 0) + 1
 
     async def stop(self, number: int) -> None:
         """Ask every worker to save and stop, as a signal of this number would."""

@@ -6,13 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import ray
+from ray import ObjectRef
 from ray.exceptions import RayActorError
 
 from holdfast.errors import SupersededError
 from holdfast.pipeline.on_ray.mailbox import Handle
 from holdfast.rundir import JobName
 from holdfast.training import Progress, StopRequest
+
+
+def answer(ref: "ObjectRef[Any]") -> Any:
+    """Wait for what the mailbox answers, keeping the job's CPU: `ray.get` would lend it out."""
+    return ref.future().result()
 
 
 class Wire:
@@ -27,7 +32,7 @@ class Wire:
         Raises:
             SupersededError: the job was given to another worker.
         """
-        self._insist(ray.get(self._mailbox.tell.remote(self._job, self._attempt, event, told)))
+        self._insist(answer(self._mailbox.tell.remote(self._job, self._attempt, event, told)))
 
     def ask(self) -> None:
         """Return if this attempt may still write; what does not hear from the driver waits.
@@ -35,7 +40,7 @@ class Wire:
         Raises:
             SupersededError: the job was given to another worker.
         """
-        self._insist(ray.get(self._mailbox.is_newest.remote(self._job, self._attempt)))
+        self._insist(answer(self._mailbox.is_newest.remote(self._job, self._attempt)))
 
     def show(self, progress: Progress) -> None:
         """Send how far the job is; nobody waits for that to arrive."""
@@ -83,7 +88,7 @@ class _Listener:
 
     def _listen(self, mailbox: Handle) -> None:
         try:
-            heard: int = ray.get(mailbox.stopped.remote())
+            heard: int = answer(mailbox.stopped.remote())
         except RayActorError:  # the driver has died, and what is trained here is for nobody
             heard = signal.SIGTERM
         with self._lock:

@@ -20,9 +20,11 @@ from holdfast.pipeline.describe import describe_images
 from holdfast.pipeline.job import attempt, run_job
 from holdfast.pipeline.machine import Machine, settle
 from holdfast.pipeline.material import Material, open_source, prepare_material
+from holdfast.pipeline.on_ray.files import files_of
 from holdfast.pipeline.on_ray.mailbox import Handle
-from holdfast.pipeline.on_ray.wire import Wire, obeying
+from holdfast.pipeline.on_ray.wire import Wire, answer, obeying
 from holdfast.rundir import JobName, load_state
+from holdfast.storage.objects import is_url
 from holdfast.training import Jobs, RunSettings, StopRequest, use_deterministic_kernels
 
 ENDED, STOPPED, UNFIT, FAULT = "ended", "stopped", "unfit", "fault"
@@ -34,6 +36,10 @@ class Order:
 
     config: RunConfig
     job: JobName
+    ticket: int
+    """Counts how often the job was handed out."""
+    start: str
+    """Tells the starts of the run apart."""
     run_id: str
     recorded: Mapping[str, Any]
     """The run's record: machine and images must be the same on every node."""
@@ -69,7 +75,7 @@ def describe_node(config: RunConfig, recorded: Mapping[str, Any]) -> dict[str, A
 def train_job(order: Order, mailbox: Handle) -> Outcome:
     """Train one job from wherever its newest checkpoint stands."""
     node = ray.get_runtime_context().get_node_id()
-    number = ray.get(mailbox.begin.remote(order.job, node))
+    number: int | None = answer(mailbox.begin.remote(order.job, order.ticket, node))
     if number is None:
         return Outcome(ENDED, node)
     wire = Wire(mailbox, order.job, number)
@@ -93,7 +99,7 @@ def train_job(order: Order, mailbox: Handle) -> Outcome:
 def _train(
     order: Order, machine: Machine, material: Material, wire: Wire, stop: StopRequest
 ) -> None:
-    config, directory = order.config, Path(order.config.checkpoint_dir)
+    config = order.config
     settings = RunSettings(
         config.seed,
         config.keep_latest,
@@ -103,10 +109,11 @@ def _train(
         on_notice=wire.notice,
         show_interval=order.show_interval,
     )
-    store = CheckpointStore(directory, tuple(config.stages), order.run_id, wire.ask)
-    jobs = Jobs(SentLedger(directory, order.changes, wire.tell), store, settings, stop)
     sets, classes = material.sets(order.job), material.classes
-    attempt(lambda: run_job(jobs, config, machine, sets, classes, order.job, lambda *_: None))
+    with files_of(order.job, config.checkpoint_dir, order.start, wire, stop) as (directory, tell):
+        store = CheckpointStore(directory, tuple(config.stages), order.run_id, wire.ask)
+        jobs = Jobs(SentLedger(directory, order.changes, tell), store, settings, stop)
+        attempt(lambda: run_job(jobs, config, machine, sets, classes, order.job, lambda *_: None))
 
 
 class _UnfitNodeError(Exception):
@@ -115,9 +122,10 @@ class _UnfitNodeError(Exception):
 
 def _prepare(order: Order, stop: StopRequest) -> tuple[Machine, Material]:
     """Return machine and images, both the run's own, as this process has them for all its jobs."""
-    state = load_state(Path(order.config.checkpoint_dir))
-    if state is None or state.run_id != order.run_id:
-        raise _UnfitNodeError(f"it does not see the run in {order.config.checkpoint_dir}")
+    where = order.config.checkpoint_dir
+    state = None if is_url(where) else load_state(Path(where))
+    if not is_url(where) and (state is None or state.run_id != order.run_id):
+        raise _UnfitNodeError(f"it does not see the run in {where}")
     machine, material = _prepared(order.config, stop)
     known = order.recorded
     differing = [

@@ -1,39 +1,30 @@
 """A scratch directory that is this process's to write in: lease, mirror, and their end."""
 
 import atexit
-import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from holdfast.errors import DirectoryInUseError, HoldfastError
 from holdfast.storage.atomic import make_directory
 from holdfast.storage.lock import DirectoryLock
 from holdfast.storage.objects.clock import now
 from holdfast.storage.objects.lease import Lease, read_claim
-from holdfast.storage.objects.mirror import Damage, Mirror, OnNotice, first_to_send
+from holdfast.storage.objects.mirror import Damage, Mirror, first_to_send
+from holdfast.storage.objects.mirrored import Mirrored
 from holdfast.storage.objects.probe import probe
 from holdfast.storage.objects.pull import local_names, pull
-from holdfast.storage.objects.scratch import Scratch
 from holdfast.storage.objects.segments import Segment
 from holdfast.storage.objects.store import LEASE_TIMES, AwayError, Store
-from holdfast.storage.objects.together import patiently
 from holdfast.storage.objects.waits import patience
 
-_log = logging.getLogger("holdfast")
 _LOOK_AGAIN = 2.0  # seconds for which a reader believes what it has seen
 _LOOKING = 2.0  # seconds that a reader of this machine may take to bring the scratch in line
 
-Got = TypeVar("Got")
 
-
-class Held(Scratch):
+class Held(Mirrored):
     """The scratch directory of an address, which one process at a time writes in."""
 
-    on_notice: OnNotice = staticmethod(_log.warning)
     _lease: Lease | None = None
-    _mirror: Mirror | None = None
     _pid = 0
     _looked = float("-inf")
 
@@ -82,15 +73,6 @@ class Held(Scratch):
             self._lease = self._mirror = None
             self._release(lease)
 
-    def check(self) -> None:
-        """Raise LeaseLostError where another process has taken over."""
-        if self._mirror is not None:
-            self._mirror.check()
-
-    def is_safe(self, path: Path) -> bool:
-        """Tell whether the store has a file as it is here."""
-        return self._mirror is None or self._mirror.is_safe(path)
-
     def look(self) -> None:
         """Bring the directory in line for a reader, unless a process of this machine does."""
         if self._mirror is not None or now() - self._looked < _LOOK_AGAIN:
@@ -114,15 +96,6 @@ class Held(Scratch):
         self.synced.holder = ""
         pull(self.store, self.synced, keep=False)
         self.synced.save()
-
-    def _bring(self, path: Path) -> None:
-        def bring() -> None:
-            self._patiently(lambda: super(Held, self)._bring(path))
-
-        if self._mirror is None:
-            bring()
-        else:
-            self._mirror.outbox.quietly(bring)
 
     def _begin(self, lease: Lease, damage: Damage) -> Mirror:
         make_directory(self.directory)
@@ -154,9 +127,6 @@ class Held(Scratch):
         except AwayError:
             self.on_notice(f"{self.address}: the lease could not be given back, and runs out")
         lease.check()
-
-    def _patiently(self, act: Callable[[], Got]) -> Got:
-        return patiently(act, self.on_notice)
 
     def _at_exit(self) -> None:
         """End a holding that nobody has ended; a forked child has none."""

@@ -5,11 +5,11 @@ import threading
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
-from holdfast.errors import LeaseLostError, StorageError
+from holdfast.errors import LeaseLostError, StorageError, SupersededError
 from holdfast.storage import disk
 from holdfast.storage.objects.clock import now
-from holdfast.storage.objects.lease import Lease
 from holdfast.storage.objects.outbox import DAMAGED, Batch, Outbox, Put
 from holdfast.storage.objects.segments import GROWS, Growth
 from holdfast.storage.objects.store import AwayError, ConflictError, Store
@@ -24,8 +24,22 @@ _SILENCE = 3.0  # seconds of waiting at the end that need no word
 _AT_ONCE = 500  # objects that one request removes
 
 
+class Right(Protocol):
+    """What lets a process write to the store: a lease, or an answer of whoever has it."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether anything may be written now."""
+
+    def renew(self) -> None:
+        """Make it good again, if it still is this process's."""
+
+    def check(self) -> None:
+        """Raise where it is another process's now."""
+
+
 class Mirror:
-    """Sends what happens in a directory to the store, for as long as the lease is held.
+    """Sends what happens in a directory to the store, for as long as it may.
 
     ``damage`` says what is wrong with a ``.pth``: one that is damaged on the disk is not sent.
     ``there`` are the objects in the store; the segments that are sent now carry ``token``.
@@ -35,7 +49,7 @@ class Mirror:
         self,
         store: Store,
         synced: Synced,
-        lease: Lease,
+        lease: Right,
         token: int,
         there: Collection[str],
         damage: Damage,
@@ -118,7 +132,7 @@ class Mirror:
                 else:
                     self._stop.wait(wait * random.uniform(0.5, 1.0))
                     wait = min(2 * wait, _LONGEST_WAIT)
-        except LeaseLostError:  # told by whoever asks `check`
+        except (LeaseLostError, SupersededError):  # told by whoever asks `check`
             return
         except BaseException as error:
             self._fault = error

@@ -2,15 +2,17 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.storage.lock import DirectoryLock, holder_file, introduce
 from holdfast.storage.objects.address import Address, is_url, scratch_root
+from holdfast.storage.objects.borrowed import Lent, leave, place_for
 from holdfast.storage.objects.held import Held, HeldLock
 from holdfast.storage.objects.lease import LEASE, read_claim
 from holdfast.storage.objects.mirror import Damage, OnNotice
+from holdfast.storage.objects.mirrored import Mirrored
 from holdfast.storage.objects.scratch import Scratch
 
 _SKEW = 60.0  # seconds by which the server's clock may differ from ours, for a look
@@ -77,7 +79,7 @@ def fetch(path: Path) -> None:
 def is_safe(path: Path) -> bool:
     """Tell whether a file that is durable here is where it was to be: in the store, if any."""
     held = _scratches.get(path.parent)
-    return not isinstance(held, Held) or held.is_safe(path)
+    return not isinstance(held, Mirrored) or held.is_safe(path)
 
 
 @contextmanager
@@ -139,6 +141,40 @@ def viewed(where: str | Path, *, whole: bool = False) -> Iterator[Path]:
             yield directory
         finally:
             del _scratches[directory]
+
+
+@contextmanager
+def lent(
+    where: str,
+    start: str,
+    job: str,
+    *,
+    ours: Callable[[str], bool],
+    ask: Callable[[], None],
+    damage: Damage,
+    on_notice: OnNotice,
+) -> Iterator[Lent]:
+    """Give a directory for one job of a run at a URL, to a process that has not the run.
+
+    ``start`` tells the starts of the run apart; for the rest see `Lent`. When the block ends by
+    itself, nothing is left in the directory.
+
+    Raises:
+        StorageError: the store does not answer.
+    """
+    address = Address.parse(where)
+    place, lock = place_for(address, start, job)
+    try:
+        mine = _scratches[place] = Lent(address, place, ours, ask, damage, on_notice)
+        try:
+            yield mine
+        finally:
+            mine.close()
+            del _scratches[place]
+    except BaseException:
+        lock.release()
+        raise
+    leave(place, lock)
 
 
 def _introduce_holder(view: Scratch) -> None:

@@ -1,6 +1,6 @@
 """Bringing a directory in line with the store, at a start or for a look."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,18 +32,22 @@ class _There:
         return {*self.objects, *self.grown}
 
 
-def pull(store: Store, synced: Synced, *, keep: bool) -> list[str]:
+def pull(
+    store: Store, synced: Synced, *, keep: bool, ours: Callable[[str], bool] = lambda _: True
+) -> list[str]:
     """Bring a directory in line with the store; return the names of all objects there.
 
-    With ``keep``, the store has not moved since this directory was in line with it: what differs
-    here is newer and stays. Otherwise the store wins.
+    With ``keep``, nobody else has had the lease since this directory was in line with the store:
+    what differs here is newer and stays, but for checkpoints that came from there and that workers
+    of this holder's have pruned or replaced. Otherwise the store wins. Of the objects only ``ours``
+    are looked at.
 
     Raises:
         StorageError: the store does not answer, or the disk refuses.
     """
     make_directory(synced.directory)
     for _ in range(_TRIES):
-        listing = store.list()
+        listing = {name: entry for name, entry in store.list().items() if ours(name)}
         there = _as_files(listing)
         try:
             _bring(store, synced, there, _differing(synced, there, keep=keep))
@@ -70,12 +74,21 @@ def _differing(synced: Synced, there: _There, *, keep: bool) -> set[str]:
     """Return what is to be brought; what the store has not is removed here, if it wins."""
     here = set(local_names(synced.directory))
     if keep:
-        return there.names - here
+        came = {n for n in here if synced.is_skeleton(n) or synced.is_clean(n)}
+        pruned = came - there.names
+        _drop(synced, pruned)
+        known = came & there.objects.keys()
+        replaced = {n for n in known if synced.etag(n) != there.objects[n].etag}
+        return (there.names - here) | replaced
     same = {n for n in here & there.objects.keys() if synced.is_clean(n, there.objects[n].etag)}
-    for name in sorted(here - there.names):
+    _drop(synced, here - there.names)
+    return there.names - same
+
+
+def _drop(synced: Synced, names: Iterable[str]) -> None:
+    for name in sorted(names):
         remove(synced.directory / name)
         synced.forget(name)
-    return there.names - same
 
 
 def _bring(store: Store, synced: Synced, there: _There, names: set[str]) -> None:
