@@ -8,7 +8,7 @@ PYTHON ?= python3
 MINUTES ?= 20
 BIN := .venv/bin
 DEVICE ?= cpu
-CLAIMS := stall cost load resume storm speed series bookkeeping
+CLAIMS := stall cost load resume storm speed series bookkeeping engine
 
 .PHONY: train test torture bench lint types layers docs docs-check check clean
 

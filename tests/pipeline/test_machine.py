@@ -57,7 +57,7 @@ def test_ranks_share_the_threads() -> None:
     ("asked", "told"),
     [
         ({"ranks": 3, "batch_size": 5}, "batch_size: 5 images are too few for 3 ranks"),
-        ({"ranks": 2, "checkpoint_dir": "s3://bucket/run"}, "not by one of 2 ranks"),
+        ({"ranks": 2, "checkpoint_dir": "s3://bucket/run"}, "by one of 2 ranks"),
         ({"gpus_per_job": 99}, "gpus_per_job: 99 asked for, but torch sees"),
     ],
 )

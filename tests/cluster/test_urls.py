@@ -1,0 +1,123 @@
+"""Ray and object storage together: machines go for good, and nothing acknowledged is lost."""
+
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from holdfast.rundir import Journal
+from tests.cluster.nodes import Nodes, wait_for
+from tests.cluster.series import ClusterSeries, Driver
+from tests.crash.sameness import same_runs
+from tests.objects.drivers import direct, download
+from tests.objects.fault_proxy import Fault, FaultProxy, fault_proxy
+from tests.objects.servers import BUCKET, environment, moto_server
+
+ROUNDS = 10 if os.environ.get("HOLDFAST_DEEP") else 1
+FAULTS = (
+    *(Fault(status=503), Fault(status=429), Fault(drop=True), Fault(forget=True)),
+    *(Fault(delay=0.5), Fault(cut=1000), Fault(cut_answer=1000)),
+)
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[FaultProxy]:
+    """A real server, behind a network that is bad now and then."""
+    with moto_server() as server, fault_proxy(server) as proxy:
+        yield proxy
+
+
+class Machines:
+    """Nodes of Ray and the driver's machine, each with a scratch directory of its own."""
+
+    def __init__(self, nodes: Nodes, endpoint: str, home: Path) -> None:
+        self._nodes, self._endpoint, self._home = nodes, endpoint, home
+        self._scratch: dict[int, Path] = {}
+        self.lost = 0
+
+    def add(self) -> None:
+        """Add a node."""
+        scratch = self._home / f"node{len(list(self._home.glob('node*')))}"
+        scratch.mkdir(parents=True)
+        self._scratch[self._nodes.add(**environment(self._endpoint, scratch))] = scratch
+
+    def lose(self, chance: random.Random) -> None:
+        """Let one of the nodes go, with its disk."""
+        raylet = chance.choice(sorted(self._scratch))
+        self._nodes.kill(raylet)
+        shutil.rmtree(self._scratch.pop(raylet))
+        self.lost += 1
+
+    def start(self, series: ClusterSeries, url: str, monkeypatch: pytest.MonkeyPatch) -> Driver:
+        """Start the series from a machine that has never seen it."""
+        scratch = self._home / f"driver{time.monotonic_ns()}"
+        for name, value in environment(self._endpoint, scratch).items():
+            monkeypatch.setenv(name, value)
+        return series.on_ray(Path(url), self._nodes.address)
+
+
+@contextmanager
+def machines(proxy: FaultProxy, home: Path) -> Iterator[Machines]:
+    with Nodes() as nodes:
+        cluster = Machines(nodes, proxy.endpoint, home)
+        for _ in range(3):
+            cluster.add()
+        yield cluster
+
+
+def said_complete(driver: Driver) -> set[str]:
+    """Return the jobs that a driver which has ended said to be complete."""
+    lines = [line.split() for line in driver.output.splitlines() if line.startswith("✓ Custom")]
+    return {words[1] for words in lines if words[2] == "complete:"}
+
+
+def completed(where: Path) -> list[str]:
+    """Return the jobs of which a run's journal has a result, as often as it has one."""
+    return [r["job"] for r in Journal(where).read() if r["event"] == "job_completed"]
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_machines_that_go_for_good_take_nothing_with_them(
+    series: ClusterSeries,
+    proxy: FaultProxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    """A node and the driver's machine vanish with their disks, and the network is bad all along.
+
+    The same command from elsewhere ends with the bits of the undisturbed local run. Whatever was
+    said to be complete is not trained again.
+    """
+    seed = random.SystemRandom().randrange(2**32)
+    print("drawn with seed", seed)
+    chance = random.Random(seed)
+    url, told = f"s3://{BUCKET}/cluster{number}", set[str]()
+    proxy.sometimes(0.03, seed, *FAULTS)
+    with machines(proxy, tmp_path) as cluster:
+        driver = cluster.start(series, url, monkeypatch)
+        store = direct(url, proxy.server.endpoint)
+        wait_for(lambda: any(".jsonl.d/" in name for name in store.list()))
+        for victim in chance.sample(["node", "driver"], 2):
+            end = time.monotonic() + chance.uniform(1.0, 15.0)
+            while driver.running and time.monotonic() < end:
+                time.sleep(0.05)
+            if victim == "node":
+                cluster.lose(chance)
+                cluster.add()
+            elif driver.running:
+                assert driver.kill() == -signal.SIGKILL, driver.output
+                told = said_complete(driver)
+                driver = cluster.start(series, url, monkeypatch)
+        assert driver.wait() == 0, driver.output
+        proxy.heal()
+    assert not told & said_complete(driver), driver.output
+    end_ = download(store, tmp_path / "end")
+    same_runs(series.calm, end_)
+    assert sorted(completed(end_)) == sorted({*completed(series.calm)})
