@@ -65,9 +65,13 @@ class Scratch:
             try:
                 fetch_whole(self.store, self.name(path), copy, 0.0)
             except GoneError:
-                remove(path)  # nor is it here
+                self._lack(path)
                 raise
             yield copy
+
+    def _lack(self, path: Path) -> None:
+        """Take note that the store does not have a file any more: whoever writes there pruned it."""
+        remove(path)
 
     def look(self) -> None:
         """Bring the directory in line with the store, which somebody else may write."""
