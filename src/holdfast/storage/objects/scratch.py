@@ -70,7 +70,7 @@ class Scratch:
             yield copy
 
     def _lack(self, path: Path) -> None:
-        """Take note that the store does not have a file any more: whoever writes there pruned it."""
+        """Take note that the store does not have a file any more: its writer pruned it."""
         remove(path)
 
     def look(self) -> None:
