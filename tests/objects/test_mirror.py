@@ -6,6 +6,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def start(url: str) -> Iterator[Callable[..., Run]]:
 
 def until(what: Callable[[], bool]) -> None:
     """Wait for something that is about to be."""
-    end = time.monotonic() + 5.0
+    end = time.monotonic() + 15.0
     while not what():
         assert time.monotonic() < end, "it did not come"
         time.sleep(0.01)
@@ -163,9 +164,9 @@ def test_nothing_is_removed_before_what_replaces_it_is_there(
     store_behind = direct(str(store.address), proxy.server.endpoint)
     proxy.choose = watch
     for number in range(1, 6):
-        run.put(f"a{number}.pth")
+        path = run.put(f"a{number}.pth")
         remove(run.directory / f"a{number - 1}.pth")
-        time.sleep(0.05)
+        until(partial(is_safe, path))
     proxy.heal()
     run.lock.release()
     assert len(seen) > 5
@@ -258,7 +259,7 @@ def test_link_that_is_busy_with_a_large_file_brings_it_once(
     def choose(request: Request) -> Fault:
         if request.path.endswith("large.pth"):
             busy.set()
-            time.sleep(2.5)
+            time.sleep(3.0)
             busy.clear()
         return Fault(drop=request.path.endswith(LEASE) and busy.is_set())
 
