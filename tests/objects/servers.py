@@ -60,7 +60,7 @@ def environment(endpoint: str, scratch: Path) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": KEYS[1],
         "AWS_REGION": "us-east-1",
         "HOLDFAST_SCRATCH": str(scratch),
-        "HOLDFAST_LEASE_SECONDS": "2",
+        "HOLDFAST_LEASE_SECONDS": "3",
         "HOLDFAST_STORE_PATIENCE": "3",
     }
 

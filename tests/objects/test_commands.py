@@ -11,9 +11,7 @@ import torch
 
 from holdfast.checkpoint import CheckpointManager
 from holdfast.cli.autostart import enable
-from holdfast.config import resolve
-from holdfast.errors import ConfigError, UsageError
-from holdfast.pipeline.series import check_settings
+from holdfast.errors import UsageError
 from holdfast.storage.objects.address import Address
 from holdfast.storage.objects.places import _scratches
 from holdfast.storage.objects.store import Store
@@ -175,12 +173,6 @@ def test_store_that_cannot_be_reached_is_one_line(driver: Driver, proxy: FaultPr
     assert "waiting for it, 3 s at most" in lines[0]
     assert lines[-1].startswith(f"holdfast: {driver.url}: the store does not answer")
     assert len(lines) == 2
-
-
-def test_ray_and_a_url_do_not_go_together(url: str) -> None:
-    """Said at once, and what to do instead."""
-    with pytest.raises(ConfigError, match=r"checkpoint_dir: s3://.* engine ray"):
-        check_settings(resolve({"checkpoint_dir": url, "engine": "ray"}))
 
 
 def test_autostart_of_a_run_that_never_started_there_is_refused(url: str) -> None:

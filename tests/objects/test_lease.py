@@ -97,7 +97,7 @@ def test_second_process_is_told_who_is_there(
     began = time.monotonic()
     with pytest.raises(DirectoryInUseError, match=f"{url} is in use by process {child.pid}"):
         lease().acquire()
-    assert time.monotonic() - began < 1.9, "the lease is good for two seconds"
+    assert time.monotonic() - began < 2.9, "the lease is good for three seconds"
     assert child.poll() is None
 
 
@@ -168,7 +168,7 @@ def test_holder_that_is_cut_off_goes_on_if_nobody_came(
     mine = lease()
     mine.acquire()
     proxy.always(drop=True)
-    until = time.monotonic() + 5.0
+    until = time.monotonic() + 15.0
     while mine.is_good and time.monotonic() < until:
         time.sleep(0.05)
     assert not mine.is_good

@@ -1,16 +1,19 @@
 """What is done in a scratch directory is done in the store, in an order that loses nothing."""
 
+import io
 import shutil
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from holdfast.errors import LeaseLostError, StorageError
 from holdfast.storage import append_durably, move_durably, remove, write_atomically
-from holdfast.storage.objects import fetch, is_safe, located, lock_of, tell
+from holdfast.storage.objects import fetch, is_safe, located, lock_of, tell, viewed
 from holdfast.storage.objects.lease import LEASE
 from holdfast.storage.objects.places import _scratches
 from holdfast.storage.objects.segments import Segment, current
@@ -61,7 +64,7 @@ def start(url: str) -> Iterator[Callable[..., Run]]:
 
 def until(what: Callable[[], bool]) -> None:
     """Wait for something that is about to be."""
-    end = time.monotonic() + 5.0
+    end = time.monotonic() + 15.0
     while not what():
         assert time.monotonic() < end, "it did not come"
         time.sleep(0.01)
@@ -161,9 +164,9 @@ def test_nothing_is_removed_before_what_replaces_it_is_there(
     store_behind = direct(str(store.address), proxy.server.endpoint)
     proxy.choose = watch
     for number in range(1, 6):
-        run.put(f"a{number}.pth")
+        path = run.put(f"a{number}.pth")
         remove(run.directory / f"a{number - 1}.pth")
-        time.sleep(0.05)
+        until(partial(is_safe, path))
     proxy.heal()
     run.lock.release()
     assert len(seen) > 5
@@ -256,7 +259,7 @@ def test_link_that_is_busy_with_a_large_file_brings_it_once(
     def choose(request: Request) -> Fault:
         if request.path.endswith("large.pth"):
             busy.set()
-            time.sleep(2.5)
+            time.sleep(3.0)
             busy.clear()
         return Fault(drop=request.path.endswith(LEASE) and busy.is_set())
 
@@ -376,6 +379,35 @@ def test_bit_that_flips_on_the_way_here_is_brought_again(
     fetch(second.directory / "a.pth")
     assert (second.directory / "a.pth").read_bytes() == b"w" * 100_000
     assert next(flips, None) is None, "it was not asked twice"
+
+
+def test_file_that_is_replaced_while_it_is_looked_at_is_no_mixture(
+    start: Callable[..., Run], url: str, proxy: FaultProxy, store: Store
+) -> None:
+    """The outlines are those of one version, whoever writes beside whoever reads."""
+    run = start()
+    run.put("a.pth", archive(b"old"))
+    run.lock.release()
+    behind = direct(str(store.address), proxy.server.endpoint)
+    requests = iter([False, True])
+
+    def replace(request: Request) -> Fault:
+        if request.path.endswith("a.pth") and next(requests, False):
+            behind.put("a.pth", archive(b"new"))
+        return FINE
+
+    proxy.choose = replace
+    with viewed(url) as seen, zipfile.ZipFile(seen / "a.pth") as outlines:
+        assert outlines.read("archive/data.pkl") == b"new"
+
+
+def archive(content: bytes) -> bytes:
+    """Return a zip whose table lies far from what it names."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("archive/data.pkl", content)
+        made.writestr("archive/data/0", bytes(300_000))
+    return file.getvalue()
 
 
 def test_store_that_somebody_else_moved_wins(start: Callable[..., Run], store: Store) -> None:

@@ -31,7 +31,7 @@ def test_objects_are_written_read_and_listed(store: Store) -> None:
     store.put("a", b"one")
     store.put("damaged/b", b"two")
     assert store.get("a")[0] == b"one"
-    assert store.range("a", 1, 3) == b"ne"
+    assert store.range("a", 1, 3)[0] == b"ne"
     assert {n: e.size for n, e in store.list().items()} == {"a": 3, "damaged/b": 3}
     store.delete("a")
     store.delete("a")

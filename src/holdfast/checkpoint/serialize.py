@@ -14,7 +14,7 @@ from holdfast.checkpoint.plain import savable
 from holdfast.errors import DamagedCheckpointError
 from holdfast.rundir import damage
 from holdfast.storage import atomic_writer
-from holdfast.storage.objects import fetch
+from holdfast.storage.objects import GoneError, fetch
 
 _REFUSALS = (
     *(pickle.UnpicklingError, struct.error, EOFError, LookupError, OverflowError, RuntimeError),
@@ -75,7 +75,7 @@ def read_pth(path: Path) -> dict[str, Any]:
 def _bring(path: Path) -> None:
     try:
         fetch(path)
-    except FileNotFoundError as error:
+    except GoneError as error:
         raise DamagedCheckpointError(path, "is gone from the store") from error
 
 

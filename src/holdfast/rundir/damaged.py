@@ -7,7 +7,7 @@ from pathlib import Path
 
 from holdfast.rundir.layout import DAMAGED
 from holdfast.storage import make_directory, move_durably, read_bytes, write_atomically
-from holdfast.storage.objects import fetch
+from holdfast.storage.objects import GoneError, fetch
 
 _REASON = ".reason.txt"
 
@@ -17,7 +17,7 @@ def set_aside(directory: Path, path: Path, reason: str) -> Path:
 
     The reason is written first, so that no file is ever there without one.
     """
-    with suppress(FileNotFoundError):  # gone from object storage: what is here is all there is
+    with suppress(GoneError):  # gone from object storage: what is here is all there is
         fetch(path)
     target = _room_for(directory, path, reason)
     move_durably(path, target)

@@ -33,6 +33,7 @@ from holdfast.rundir.state import RecoveryState
 from holdfast.rundir.verify import GONE, fault, looks_whole
 from holdfast.storage import is_no_file, is_temporary, storage_errors
 from holdfast.storage.json_record import read_record
+from holdfast.storage.objects import look
 
 CHECKPOINT, RESULT, STATE = "checkpoint", "result", "state"
 IMAGES, LEFTOVER = "images", "leftover"
@@ -122,6 +123,8 @@ def missing_checkpoints(directory: Path, bad: Collection[str] = ()) -> list[File
     """Report on the newest checkpoint of each job that the journal knows to have been further."""
     first, rank = _fallen_back(directory)
     # a training beside us may have moved on
+    if first:
+        look(directory)
     again = _fallen_back(directory)[0] if first else {}
     found = []
     for job, position in first.items():

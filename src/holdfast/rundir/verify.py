@@ -14,7 +14,7 @@ from holdfast.rundir.record import mismatch
 from holdfast.rundir.sums import wrong_sum
 from holdfast.rundir.zip_table import StrangeHeaderError, data_starts
 from holdfast.storage import is_no_file
-from holdfast.storage.objects import outlines_do, whole
+from holdfast.storage.objects import GoneError, outlines_do, whole
 
 GONE = "the file is gone"
 _LONGEST = 80
@@ -53,7 +53,7 @@ def _damage(path: Path) -> str | None:
             return None
         with whole(path) as file:
             return _sums_damage(file)
-    except FileNotFoundError:  # gone from object storage
+    except GoneError:
         return GONE
 
 

@@ -21,8 +21,10 @@ from holdfast.storage.objects.places import (
     viewed,
     whole,
 )
+from holdfast.storage.objects.store import GoneError
 
 __all__ = [
+    "GoneError",
     "Lent",
     "fetch",
     "is_safe",

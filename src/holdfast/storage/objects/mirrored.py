@@ -38,5 +38,8 @@ class Mirrored(Scratch):
         else:
             self._mirror.outbox.quietly(bring)
 
+    def _lack(self, path: Path) -> None:
+        """Leave it: what is removed here would be removed there, where it may be new again."""
+
     def _patiently(self, act: Callable[[], Got]) -> Got:
         return patiently(act, self.on_notice)

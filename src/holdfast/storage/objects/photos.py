@@ -10,7 +10,7 @@ from holdfast.storage.json_record import read_record, write_record
 from holdfast.storage.lock import DirectoryLock
 from holdfast.storage.objects.address import Address, is_url, scratch_root
 from holdfast.storage.objects.skeleton import fetch_whole
-from holdfast.storage.objects.store import AwayError, Entry, Store
+from holdfast.storage.objects.store import AwayError, Entry, GoneError, Store
 from holdfast.storage.objects.together import patiently, together
 
 _FOR_EVER = -1.0
@@ -90,7 +90,7 @@ class _Copy:
         try:
             if not patiently(bring, self._on_notice):
                 self._store.sums_are_md5 = False  # as with keys of KMS
-        except FileNotFoundError:
+        except GoneError:
             raise DataError(f"{self._store.address}/{entry.name}: gone while it was read") from None
 
     def _listing(self) -> dict[str, Entry]:

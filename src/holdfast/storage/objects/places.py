@@ -13,7 +13,6 @@ from holdfast.storage.objects.held import Held, HeldLock
 from holdfast.storage.objects.lease import LEASE, read_claim
 from holdfast.storage.objects.mirror import Damage, OnNotice
 from holdfast.storage.objects.mirrored import Mirrored
-from holdfast.storage.objects.pull import pull
 from holdfast.storage.objects.scratch import Scratch
 
 _SKEW = 60.0  # seconds by which the server's clock may differ from ours, for a look
@@ -61,17 +60,16 @@ def tell(directory: Path, on_notice: OnNotice) -> None:
 
 
 def look(directory: Path) -> None:
-    """Before a read without the lock: bring a scratch in line with its store."""
-    held = _scratches.get(directory)
-    if isinstance(held, Held):
-        held.look()
+    """Before a read without the lock: bring what is here in line with its store."""
+    if scratch := _scratches.get(directory):
+        scratch.look()
 
 
 def fetch(path: Path) -> None:
     """Before a file is read whole: bring it from the store, if it is only there.
 
     Raises:
-        FileNotFoundError: the store does not have it any more.
+        GoneError: the store does not have it any more.
         StorageError: the store does not answer.
     """
     if scratch := _scratch_of(path):
@@ -89,7 +87,7 @@ def whole(path: Path) -> Iterator[Path]:
     """Give all of a file to read: itself, or for a while a copy of what only the store has.
 
     Raises:
-        FileNotFoundError: the store does not have it any more.
+        GoneError: the store does not have it any more.
         StorageError: the store does not answer.
     """
     scratch = _scratch_of(path)
@@ -138,7 +136,7 @@ def viewed(where: str | Path, *, whole: bool = False) -> Iterator[Path]:
         view = _scratches[directory] = Scratch(address, directory)
         view.thorough = whole
         try:
-            pull(view.store, view.synced, keep=False)
+            view.look()
             _introduce_holder(view)
             yield directory
         finally:

@@ -9,11 +9,11 @@ from holdfast.storage.atomic import make_directory, remove, write_atomically
 from holdfast.storage.objects.outbox import WEIGHTS, is_shipped
 from holdfast.storage.objects.segments import Segment, current
 from holdfast.storage.objects.skeleton import make_skeleton
-from holdfast.storage.objects.store import AwayError, Entry, Store
+from holdfast.storage.objects.store import AwayError, Entry, GoneError, Store
 from holdfast.storage.objects.synced import Synced
 from holdfast.storage.objects.together import together
 
-_TRIES = 5
+_TRIES = 10
 
 
 class _MovedError(Exception):
@@ -51,7 +51,7 @@ def pull(
         there = _as_files(listing)
         try:
             _bring(store, synced, there, _differing(synced, there, keep=keep))
-        except (_MovedError, FileNotFoundError):  # compacted, or pruned, beside us
+        except (_MovedError, GoneError):  # compacted, or pruned, beside us
             continue
         return list(listing)
     raise AwayError(f"{store.address}: changes faster than it can be read; try again")

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from holdfast.storage.atomic import remove
 from holdfast.storage.objects.address import Address
+from holdfast.storage.objects.pull import pull
 from holdfast.storage.objects.skeleton import fetch_whole
-from holdfast.storage.objects.store import Store
+from holdfast.storage.objects.store import GoneError, Store
 from holdfast.storage.objects.synced import Synced
 
 
@@ -43,7 +45,7 @@ class Scratch:
         """Make a skeleton whole; what is no skeleton stays as it is.
 
         Raises:
-            FileNotFoundError: the store does not have it any more.
+            GoneError: the store does not have it any more.
         """
         if self.is_skeleton(path):
             etag = self.synced.etag(self.name(path))
@@ -56,12 +58,24 @@ class Scratch:
         """Give all of a skeleton's file for a while, elsewhere.
 
         Raises:
-            FileNotFoundError: the store does not have it any more.
+            GoneError: the store does not have it any more.
         """
         with tempfile.TemporaryDirectory(dir=self.directory.parent, prefix=".holdfast-") as place:
             copy = Path(place) / path.name
-            fetch_whole(self.store, self.name(path), copy, 0.0)
+            try:
+                fetch_whole(self.store, self.name(path), copy, 0.0)
+            except GoneError:
+                self._lack(path)
+                raise
             yield copy
+
+    def _lack(self, path: Path) -> None:
+        """Take note that the store does not have a file any more: its writer pruned it."""
+        remove(path)
+
+    def look(self) -> None:
+        """Bring the directory in line with the store, which somebody else may write."""
+        pull(self.store, self.synced, keep=False)
 
     def name(self, path: Path) -> str:
         """Return the object's name of a file here."""

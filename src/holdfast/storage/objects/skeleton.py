@@ -11,7 +11,14 @@ from typing import BinaryIO
 
 from holdfast.storage import disk
 from holdfast.storage.atomic import atomic_writer
-from holdfast.storage.objects.store import AlteredError, Entry, NoRangesError, Store
+from holdfast.storage.objects.store import (
+    AlteredError,
+    Entry,
+    GoneError,
+    NoRangesError,
+    Store,
+    Version,
+)
 
 _BLOCK = 64 << 10
 
@@ -20,7 +27,7 @@ def make_skeleton(store: Store, entry: Entry, path: Path) -> bool:
     """Make the skeleton of an object under ``path``; return whether it is one, or all of it.
 
     Raises:
-        FileNotFoundError: there is no such object any more.
+        GoneError: there is no such object any more.
     """
     try:
         with atomic_writer(path) as file:
@@ -40,7 +47,7 @@ def fetch_whole(store: Store, name: str, path: Path, modified: float) -> bool:
     store, and is left to whoever reads it. Returns whether its sum is the one the store says.
 
     Raises:
-        FileNotFoundError: there is no such object any more.
+        GoneError: there is no such object any more.
     """
     with atomic_writer(path) as file:
         before, again = "", True
@@ -75,6 +82,7 @@ class _Outlines(io.RawIOBase):
         self._store, self._entry, self._copy = store, entry, copy
         self._at = 0
         self._blocks: dict[int, bytes] = {}
+        self._version: Version | None = None
 
     def seekable(self) -> bool:
         """It is."""
@@ -110,7 +118,10 @@ class _Outlines(io.RawIOBase):
         if start >= end:
             return b""
         if number not in self._blocks:
-            data = self._store.range(self._entry.name, start, end)
+            data, version = self._store.range(self._entry.name, start, end)
+            if version != (self._version or version):  # blocks of two files are none
+                raise GoneError(f"{self._entry.name}: replaced while it was read")
+            self._version = version
             self._blocks[number] = data
             self._copy.seek(start)
             self._copy.write(data)

@@ -26,6 +26,10 @@ class AwayError(StorageError):
     """The store does not answer, or not now; what was asked for may work later."""
 
 
+class GoneError(StorageError):
+    """There is no such object."""
+
+
 class ConflictError(StorageError):
     """A conditional write found another object there than was expected."""
 
@@ -125,11 +129,11 @@ class Store:
             with self._faults(name):
                 found = obstore.get(self._client, name)
                 return bytes(found.bytes()), Version.of(found.meta)
-        except FileNotFoundError:
+        except GoneError:
             return None
 
     def pieces(self, name: str) -> Iterator[bytes]:
-        """Yield the bytes of an object; FileNotFoundError where there is none.
+        """Yield the bytes of an object; GoneError where there is none.
 
         After the last of them it raises `AlteredError` where the sum is known, and another one.
         """
@@ -145,12 +149,13 @@ class Store:
         if self.sums_are_md5 and not sums.agree(Version.of(found.meta).etag):
             raise AlteredError(f"{self._where(name)}: arrived damaged", sums.hexdigest())
 
-    def range(self, name: str, start: int, end: int) -> bytes:
-        """Return some bytes of an object; FileNotFoundError where there is none."""
+    def range(self, name: str, start: int, end: int) -> tuple[bytes, Version]:
+        """Return some bytes of an object, and which version they are of; GoneError without one."""
         import obstore
 
         with self._faults(name):
-            return bytes(obstore.get_range(self._client, name, start=start, end=end))
+            found = obstore.get(self._client, name, options={"range": (start, end)})
+            return bytes(found.bytes()), Version.of(found.meta)
 
     def list(self) -> dict[str, Entry]:
         """Return every object by its name, relative to the address."""
@@ -172,7 +177,7 @@ class Store:
         """Remove objects; they may be gone already."""
         import obstore
 
-        with self._faults(""), suppress(FileNotFoundError):
+        with suppress(GoneError), self._faults(""):
             obstore.delete(self._client, list(names))
 
     def _put(self, name: str, data: bytes | BinaryIO, mode: Any = "overwrite") -> Version:
@@ -209,7 +214,7 @@ class Store:
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error):
                 raise StorageError(self._no_bucket()) from error
-            raise
+            raise GoneError(f"{self._where(name)}: not there") from error
         except (refused.BaseError, OSError) as error:
             raise self._fault(name, str(error)) from error
 
