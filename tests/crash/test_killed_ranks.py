@@ -185,3 +185,11 @@ def test_torchrun_starts_the_ranks_again(
         assert started.process.wait(PATIENCE) == 0, run.output
     assert len(run.events("job_resumed")) == 1
     same_runs(calm.directory, run.directory)
+
+
+def test_worker_of_ray_starts_the_ranks(calm: RankedRun, run: RankedRun) -> None:
+    """A job on several ranks is one task of Ray's, and its bits are those of a local run."""
+    pytest.importorskip("ray")
+    run.finish("--engine", "ray", "--ray-address", "local")
+
+    same_runs(calm.directory, run.directory)

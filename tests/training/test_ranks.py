@@ -1,5 +1,6 @@
 """Ranks share every batch, and come to what one alone would; real processes, over gloo."""
 
+import signal
 from typing import Any
 
 import numpy as np
@@ -181,6 +182,19 @@ def test_dropout_is_each_ranks_own(found: list[dict[str, Any]]) -> None:
 def test_stop_is_heard_by_all_at_the_same_step(found: list[dict[str, Any]]) -> None:
     """Whichever rank is asked, none waits for another that has stopped."""
     assert [rank["stopped"] for rank in found] == [(3, 15)] * WORLD
+
+
+def test_stop_passed_on_and_a_signal_are_one_request() -> None:
+    """Slurm tells every process, and so does who started the ranks: whichever comes first."""
+    stop = StopRequest()
+    with stop.listening():
+        stop.signal = signal.SIGTERM
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            pytest.fail("taken for a second request, which ends the process at once")
+
+    assert stop.signal == signal.SIGTERM
 
 
 def test_ranks_that_differ_are_refused(found: list[dict[str, Any]]) -> None:

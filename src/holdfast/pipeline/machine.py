@@ -62,36 +62,41 @@ def _ranks(config: RunConfig, device: torch.device) -> int:
     """Return how many processes train one job together: one, unless more are asked for.
 
     Raises:
-        ConfigError: there are not as many GPUs, or the batches are too small to be shared.
+        ConfigError: there are not as many GPUs, or they cannot share the work.
     """
     gpus = config.gpus_per_job or 1
-    started = int(os.environ["WORLD_SIZE"]) if is_torchelastic_launched() else 0
-    ranks = config.ranks or (gpus if gpus > 1 else started) or 1
+    started = int(os.environ["WORLD_SIZE"]) if is_torchelastic_launched() else 1
+    ranks = config.ranks or (gpus if gpus > 1 else started)
     there = torch.cuda.device_count() if device.type == "cuda" else 0
-    if gpus > there and gpus > 1:
+    if 1 < gpus > there:
         raise ConfigError(f"gpus_per_job: {gpus} asked for, but torch sees {there} cuda devices")
     if device.type == "cuda" and ranks > there:
         raise ConfigError(f"ranks: {ranks} need a GPU each, but torch sees {there} cuda devices")
-    if ranks > 1 and device.index is not None:
+    if 1 < started != ranks:
+        raise ConfigError(f"ranks: {ranks} asked for, but torchrun has started {started}")
+    if 1 < started != int(os.environ["LOCAL_WORLD_SIZE"]):
+        raise ConfigError("torchrun: the ranks of a job are on one machine; see --engine ray")
+    if ranks > 1:
+        _check_sharing(config, ranks)
+    return ranks
+
+
+def _check_sharing(config: RunConfig, ranks: int) -> None:
+    if ":" in config.device:
         raise ConfigError(
-            f"device: {device} is one GPU, but {ranks} ranks need one each; leave it out, and "
+            f"device: {config.device} is one GPU, and {ranks} ranks need one each; say cuda, and "
             "choose GPUs by CUDA_VISIBLE_DEVICES"
         )
-    if started and started != int(os.environ["LOCAL_WORLD_SIZE"]):
-        raise ConfigError("torchrun: the ranks of a job are on one machine; see --engine ray")
-    if started and ranks != started:
-        raise ConfigError(f"ranks: {ranks} asked for, but torchrun has started {started}")
-    if ranks > 1 and is_url(config.checkpoint_dir):
+    if is_url(config.checkpoint_dir):
         raise ConfigError(
             f"checkpoint_dir: {config.checkpoint_dir} cannot be sent to by one of {ranks} ranks; "
             "name a folder"
         )
-    if ranks > 1 and config.batch_size < 2 * ranks:
+    if config.batch_size < 2 * ranks:
         raise ConfigError(
             f"batch_size: {config.batch_size} images are too few for {ranks} ranks; "
             f"make it at least {2 * ranks}"
         )
-    return ranks
 
 
 def _threads_of(recorded: Any) -> int | None:

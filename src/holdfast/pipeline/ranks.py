@@ -19,7 +19,7 @@ from typing import Any, Self
 import torch.distributed as dist
 
 from holdfast.checkpoint import write_down
-from holdfast.errors import Interrupted, RanksDiedError
+from holdfast.errors import HoldfastError, Interrupted, RanksDiedError
 from holdfast.pipeline.group import Order
 from holdfast.pipeline.job import OnEntered, Task
 from holdfast.pipeline.rank import ASK, ENDED, FAULT, NOTICE, PROGRESS, STOP, be_rank
@@ -28,6 +28,7 @@ from holdfast.training import Jobs, trace
 
 _GRACE = 10.0  # seconds for the others to commit what they are writing, once one has died
 _MOMENT = 0.5  # the same before they have begun to train: who waits for the dead waits for ever
+_OWN = (HoldfastError, Interrupted)
 _PERIOD = 0.1  # seconds between two looks at whether a stop was asked for
 
 
@@ -170,7 +171,10 @@ class _Attempt:
             return result
         if self._silent:  # that the others failed is only a consequence
             raise _RankDiedError(self._obituary(self._silent[0]))
-        rank, (_, error) = next((r, w) for r, w in self._words.items() if w[0] == FAULT)
+        faults = [(rank, error) for rank, (word, error) in self._words.items() if word == FAULT]
+        # the first one's own fault, where they failed alike; else what made it lose the others
+        alike = [fault for fault in faults if fault[0] == 0 and isinstance(fault[1], _OWN)]
+        rank, error = (alike or faults)[0]
         if self._failed:
             of_another = f"rank {rank}: {type(error).__name__}: {error}"
             self._jobs.ledger.failed(self._task.name, of_another if rank else self._failed)

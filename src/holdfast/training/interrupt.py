@@ -41,8 +41,8 @@ class StopRequest:
 
         def note(number: int, frame: FrameType | None) -> None:
             now = time.monotonic()
-            if self.signal is None:
-                self.signal, self._asked_at = number, now
+            if not self._asked_at:  # what was passed on from elsewhere is the same request
+                self.signal, self._asked_at = self.signal or number, now
             elif now - self._asked_at > _ONE_REQUEST:
                 for other, handler in before.items():
                     signal.signal(other, handler)
