@@ -102,7 +102,7 @@ def test_a_cluster_of_which_no_node_fits_is_refused(
 
 def test_where_no_ray_answers_it_is_one_line(series: ClusterSeries, tmp_path: Path) -> None:
     """Exit code 2 at once, not after the minutes for which Ray itself would try."""
-    for address in ("127.0.0.1:1", "nowhere", "auto"):
+    for address in ("127.0.0.1:1", "nowhere"):
         driver = series.on_ray(tmp_path / "run", address)
         assert driver.wait(60) == 2, driver.output
         assert driver.output.startswith(f"holdfast: --ray-address {address}: no Ray can be reached")

@@ -5,7 +5,6 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import ray
 from ray import ObjectRef
@@ -16,6 +15,7 @@ from holdfast.checkpoint import write_down
 from holdfast.errors import HoldfastError, RecoveryRefusedError
 from holdfast.pipeline.engine import Series
 from holdfast.pipeline.on_ray.mailbox import Handle, Mailbox, Message
+from holdfast.pipeline.on_ray.room import elsewhere, nodes, room
 from holdfast.pipeline.on_ray.worker import FAULT, UNFIT, Order, Outcome, train_job
 from holdfast.pipeline.schedule import Schedule, at_a_time
 from holdfast.rundir import DEATHS, JobName, Position
@@ -89,7 +89,7 @@ class Driver:
     def _look_at_nodes(self) -> None:
         """Take back what a node had that Ray holds for dead, and whose worker may yet live."""
         now = self._looked_at = time.monotonic()
-        alive = {node["NodeID"] for node in _nodes() if node["Alive"]}
+        alive = {node["NodeID"] for node in nodes() if node["Alive"]}
         lost = [job for job, node in self._places.items() if node not in alive]
         self._missed = {job: self._missed.get(job, now) for job in lost}
         hanging = {job for job, since in self._missed.items() if now - since > _GRACE}
@@ -109,11 +109,8 @@ class Driver:
 
     def _hand_out(self) -> None:
         # Ray starts a task anew whose worker or node dies; after that it is the schedule's turn
-        options: dict[str, Any] = {"max_retries": DEATHS - 1, **self._needs}
-        if self._avoided:
-            others = f"!in({','.join(sorted(self._avoided))})"
-            options["label_selector"] = {"ray.io/node-id": others}
-        task = ray.remote(train_job).options(**options)
+        placing = {**self._needs, **elsewhere(self._avoided)}
+        task = ray.remote(train_job).options(max_retries=DEATHS - 1, **placing)
         self._count_room()
         while len(self._tasks) < self._most and (job := self._schedule.take()) is not None:
             self._tickets[job] += 1
@@ -123,12 +120,9 @@ class Driver:
         """Look now and then how many tasks Ray is to know of."""
         if time.monotonic() < self._next_count:
             return
-        most = at_a_time(sum(_jobs_on(node, self._needs) for node in self._fit_nodes()))
+        most = at_a_time(room(self._needs, self._avoided))
         self._most = min(self._series.config.max_parallel or most, most)
         self._next_count = time.monotonic() + _COUNT
-
-    def _fit_nodes(self) -> list[dict[str, Any]]:
-        return [n for n in _nodes() if n["Alive"] and n["NodeID"] not in self._avoided]
 
     def _order(self, job: JobName) -> Order:
         config, machine = self._series.config, self._run["machine"]
@@ -225,7 +219,7 @@ class Driver:
         if outcome.node not in self._avoided:
             self._avoided.add(outcome.node)
             self._display.notice(f"node {outcome.node[:8]} is left out: {outcome.text}")
-        if not any(_jobs_on(node, self._needs) for node in self._fit_nodes()):
+        if not room(self._needs, self._avoided):
             self._fault = RecoveryRefusedError(
                 f"no machine of this cluster can train the run: {outcome.text}"
             )
@@ -241,17 +235,6 @@ class Driver:
 
 def _cancel(task: "ObjectRef[Outcome]") -> None:
     ray.cancel(task, force=True)
-
-
-def _nodes() -> list[dict[str, Any]]:
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return nodes
-
-
-def _jobs_on(node: dict[str, Any], needs: dict[str, float]) -> int:
-    """Return how many jobs have room on a node at a time."""
-    has = {"num_cpus": node["Resources"].get("CPU", 0), "num_gpus": node["Resources"].get("GPU", 0)}
-    return int(min(has[name] // need for name, need in needs.items() if need))
 
 
 def _mailbox() -> Handle:

@@ -66,10 +66,10 @@ class Outcome:
         return error
 
 
-def describe_node(config: RunConfig, recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a job would compute on here; see `Engine.describe_machine`."""
+def describe_node(config: RunConfig, recorded: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the node, and what a job would compute on there; see `Engine.describe_machine`."""
     use_deterministic_kernels()
-    return settle(config, recorded).describe()
+    return ray.get_runtime_context().get_node_id(), settle(config, recorded).describe()
 
 
 def train_job(order: Order, mailbox: Handle) -> Outcome:
