@@ -33,7 +33,9 @@ OPTIONS = [
     *("data", "checkpoint-dir", "config", "preset", "backbones", "size", "image-size"),
     *("batch-size", "epochs-head", "epochs-finetune", "folds", "patience", "keep-latest"),
     "overhead",
-    *("seed", "device", "max-bad-images", "on-change", "verify-recovery", "supervise"),
+    *("seed", "device", "max-bad-images", "on-change"),
+    *("engine", "ray-address", "cpus-per-job", "gpus-per-job", "max-parallel"),
+    *("verify-recovery", "supervise"),
 ]
 
 

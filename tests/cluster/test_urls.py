@@ -1,5 +1,6 @@
 """Ray and object storage together: machines go for good, and nothing acknowledged is lost."""
 
+import itertools
 import os
 import random
 import shutil
@@ -39,11 +40,11 @@ class Machines:
     def __init__(self, nodes: Nodes, endpoint: str, home: Path) -> None:
         self._nodes, self._endpoint, self._home = nodes, endpoint, home
         self._scratch: dict[int, Path] = {}
-        self.lost = 0
+        self._numbers = itertools.count()
 
     def add(self) -> None:
         """Add a node."""
-        scratch = self._home / f"node{len(list(self._home.glob('node*')))}"
+        scratch = self._home / f"node{next(self._numbers)}"
         scratch.mkdir(parents=True)
         self._scratch[self._nodes.add(**environment(self._endpoint, scratch))] = scratch
 
@@ -52,7 +53,6 @@ class Machines:
         raylet = chance.choice(sorted(self._scratch))
         self._nodes.kill(raylet)
         shutil.rmtree(self._scratch.pop(raylet))
-        self.lost += 1
 
     def start(self, series: ClusterSeries, url: str, monkeypatch: pytest.MonkeyPatch) -> Driver:
         """Start the series from a machine that has never seen it."""

@@ -38,9 +38,8 @@ def pull(
     """Bring a directory in line with the store; return the names of all objects there.
 
     With ``keep``, nobody else has had the lease since this directory was in line with the store:
-    what differs here is newer and stays, but for checkpoints that came from there and that workers
-    of this holder's have pruned or replaced. Otherwise the store wins. Of the objects only ``ours``
-    are looked at.
+    what differs here is newer and stays, but for what workers of this holder's have replaced there,
+    and skeletons of what they have pruned. Otherwise the store wins. Only ``ours`` is looked at.
 
     Raises:
         StorageError: the store does not answer, or the disk refuses.
@@ -74,10 +73,9 @@ def _differing(synced: Synced, there: _There, *, keep: bool) -> set[str]:
     """Return what is to be brought; what the store has not is removed here, if it wins."""
     here = set(local_names(synced.directory))
     if keep:
-        came = {n for n in here if synced.is_skeleton(n) or synced.is_clean(n)}
-        pruned = came - there.names
-        _drop(synced, pruned)
-        known = came & there.objects.keys()
+        outlines = {n for n in here if synced.is_skeleton(n)}
+        _drop(synced, outlines - there.names)
+        known = {n for n in here & there.objects.keys() if n in outlines or synced.is_clean(n)}
         replaced = {n for n in known if synced.etag(n) != there.objects[n].etag}
         return (there.names - here) | replaced
     same = {n for n in here & there.objects.keys() if synced.is_clean(n, there.objects[n].etag)}
