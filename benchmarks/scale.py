@@ -1,6 +1,6 @@
 """How far a series goes: time to finish, and what the driver costs, by nodes, jobs and failures.
 
-    python benchmarks/scale.py                                  # a quarter of an hour
+    python benchmarks/scale.py                                  # ten minutes
     python benchmarks/scale.py --quick                          # two minutes
     python benchmarks/scale.py --jobs 100000 --nodes 10000 --mtbf 1d
     python benchmarks/scale.py --picture docs/images/scale.svg
