@@ -71,8 +71,10 @@ class ClusterSeries:
     def start(self, directory: Path, *options: str) -> Driver:
         """Start the series, or go on with it."""
         command = [sys.executable, "-W", "ignore", "-m", "holdfast", "train", *options]
-        command += ["--config", str(self.home / "series.toml"), "--data", str(self.data)]
+        command += ["--config", str(self.home / "series.toml")]
         command += ["--checkpoint-dir", str(directory)]
+        if "--data" not in options:
+            command += ["--data", str(self.data)]
         out, err = subprocess.PIPE, subprocess.STDOUT
         child = subprocess.Popen(command, stdout=out, stderr=err, text=True, cwd=self.home)
         self.started.append(child)

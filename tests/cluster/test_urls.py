@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.rundir import Journal
+from holdfast.storage.objects.address import Address
+from holdfast.storage.objects.store import Store
 from tests.cluster.nodes import Nodes, wait_for
 from tests.cluster.series import ClusterSeries, Driver
 from tests.crash.sameness import same_runs
@@ -21,6 +23,7 @@ from tests.objects.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.objects.servers import BUCKET, environment, moto_server
 
 ROUNDS = 10 if os.environ.get("HOLDFAST_DEEP") else 1
+PHOTOS = f"s3://{BUCKET}/photos"
 FAULTS = (
     *(Fault(status=503), Fault(status=429), Fault(drop=True), Fault(forget=True)),
     *(Fault(delay=0.5), Fault(cut=1000), Fault(cut_answer=1000)),
@@ -32,6 +35,19 @@ def proxy() -> Iterator[FaultProxy]:
     """A real server, behind a network that is bad now and then."""
     with moto_server() as server, fault_proxy(server) as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="module")
+def photos(
+    series: ClusterSeries, proxy: FaultProxy, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The images, in the same store."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(proxy.endpoint, tmp_path_factory.mktemp("up")).items():
+            patch.setenv(name, value)
+        store = Store(Address.parse(PHOTOS))
+        for path in series.data.rglob("*.png"):
+            store.put(path.relative_to(series.data).as_posix(), path)
 
 
 class Machines:
@@ -59,7 +75,7 @@ class Machines:
         scratch = self._home / f"driver{time.monotonic_ns()}"
         for name, value in environment(self._endpoint, scratch).items():
             monkeypatch.setenv(name, value)
-        return series.on_ray(Path(url), self._nodes.address)
+        return series.on_ray(Path(url), self._nodes.address, "--data", PHOTOS)
 
 
 @contextmanager
@@ -86,14 +102,16 @@ def completed(where: Path) -> list[str]:
 def test_machines_that_go_for_good_take_nothing_with_them(
     series: ClusterSeries,
     proxy: FaultProxy,
+    photos: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     number: int,
 ) -> None:
     """A node and the driver's machine vanish with their disks, and the network is bad all along.
 
-    The same command from elsewhere ends with the bits of the undisturbed local run. Whatever was
-    said to be complete is not trained again.
+    Images, checkpoints and the books of the run are in the store alone. The same command from
+    elsewhere ends with the bits of the undisturbed local run. Whatever was said to be complete is
+    not trained again.
     """
     seed = random.SystemRandom().randrange(2**32)
     print("drawn with seed", seed)
