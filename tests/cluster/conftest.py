@@ -15,7 +15,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterSeries]:
         yield series
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def two_nodes() -> Iterator[Nodes]:
     """A head and two nodes of one CPU each, for tests that leave them as they are."""
     with Nodes() as nodes:
