@@ -20,7 +20,7 @@ from tests.cluster.series import ClusterSeries, Driver
 from tests.crash.sameness import same_runs
 from tests.objects.drivers import direct, download
 from tests.objects.fault_proxy import Fault, FaultProxy, fault_proxy
-from tests.objects.servers import BUCKET, environment, moto_server
+from tests.objects.servers import BUCKET, environment, free_port, moto_server
 
 ROUNDS = 10 if os.environ.get("HOLDFAST_DEEP") else 1
 PHOTOS = f"s3://{BUCKET}/photos"
@@ -58,11 +58,12 @@ class Machines:
         self._scratch: dict[int, Path] = {}
         self._numbers = itertools.count()
 
-    def add(self) -> None:
-        """Add a node."""
+    def add(self, endpoint: str = "") -> None:
+        """Add a node, which reaches the store at this endpoint, or at the usual one."""
         scratch = self._home / f"node{next(self._numbers)}"
         scratch.mkdir(parents=True)
-        self._scratch[self._nodes.add(**environment(self._endpoint, scratch))] = scratch
+        env = environment(endpoint or self._endpoint, scratch)
+        self._scratch[self._nodes.add(**env)] = scratch
 
     def lose(self, chance: random.Random) -> None:
         """Let one of the nodes go, with its disk."""
@@ -79,10 +80,10 @@ class Machines:
 
 
 @contextmanager
-def machines(proxy: FaultProxy, home: Path) -> Iterator[Machines]:
+def machines(proxy: FaultProxy, home: Path, count: int = 3) -> Iterator[Machines]:
     with Nodes() as nodes:
         cluster = Machines(nodes, proxy.endpoint, home)
-        for _ in range(3):
+        for _ in range(count):
             cluster.add()
         yield cluster
 
@@ -139,3 +140,21 @@ def test_machines_that_go_for_good_take_nothing_with_them(
     end_ = download(store, tmp_path / "end")
     same_runs(series.calm, end_)
     assert sorted(completed(end_)) == sorted({*completed(series.calm)})
+
+
+def test_a_node_that_cannot_reach_the_store_is_left_out(
+    series: ClusterSeries,
+    proxy: FaultProxy,
+    photos: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its jobs go to the others; what it could not save was told by nobody."""
+    url = f"s3://{BUCKET}/lonely"
+    with machines(proxy, tmp_path, count=1) as cluster:
+        cluster.add(f"http://127.0.0.1:{free_port()}")
+        driver = cluster.start(series, url, monkeypatch)
+        assert driver.wait() == 0, driver.output
+    assert "is left out: " in driver.output
+    assert "the store does not answer" in driver.output
+    same_runs(series.calm, download(direct(url, proxy.server.endpoint), tmp_path / "end"))

@@ -12,7 +12,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from holdfast.checkpoint import write_down
-from holdfast.errors import HoldfastError, RecoveryRefusedError
+from holdfast.errors import HoldfastError
 from holdfast.pipeline.engine import Series
 from holdfast.pipeline.on_ray.mailbox import Handle, Mailbox, Message
 from holdfast.pipeline.on_ray.room import elsewhere, nodes, room
@@ -215,14 +215,12 @@ class Driver:
         self._schedule.end(job)
 
     def _avoid(self, outcome: Outcome) -> None:
-        """Place nothing more on a node that would not give the run's bits."""
+        """Place nothing more on a node that would not give the run's bits, or cannot save them."""
         if outcome.node not in self._avoided:
             self._avoided.add(outcome.node)
             self._display.notice(f"node {outcome.node[:8]} is left out: {outcome.text}")
         if not room(self._needs, self._avoided):
-            self._fault = RecoveryRefusedError(
-                f"no machine of this cluster can train the run: {outcome.text}"
-            )
+            self._fault = outcome.rebuilt("no machine of this cluster can train the run: ")
 
     def _let_all_stop(self, number: int) -> None:
         """Ask every worker to save and stop, and wait for those that have begun."""

@@ -13,6 +13,7 @@ from holdfast.errors import (
     DataError,
     HoldfastError,
     Interrupted,
+    RecoveryRefusedError,
     StorageError,
     SupersededError,
 )
@@ -59,10 +60,10 @@ class Outcome:
     text: str = ""
     error: type[HoldfastError] = HoldfastError
 
-    def rebuilt(self) -> HoldfastError:
+    def rebuilt(self, prefix: str = "") -> HoldfastError:
         """Return the fault as it was raised: not every one survives pickling."""
         error = self.error.__new__(self.error)
-        Exception.__init__(error, self.text)
+        Exception.__init__(error, prefix + self.text)
         return error
 
 
@@ -84,15 +85,16 @@ def train_job(order: Order, mailbox: Handle) -> Outcome:
             machine, material = _prepare(order, stop)
             _train(order, machine, material, wire, stop)
         except (_UnfitNodeError, DataError) as error:
-            return Outcome(UNFIT, node, str(error))
+            return Outcome(UNFIT, node, str(error), RecoveryRefusedError)
         except Interrupted:
             return Outcome(STOPPED, node)
         except SupersededError:
             return Outcome(ENDED, node)
+        except (StorageError, OSError) as error:  # another node's disk or network may be better
+            kind = UNFIT if stop.signal is None else FAULT
+            return Outcome(kind, node, str(error), StorageError)
         except HoldfastError as error:
             return Outcome(FAULT, node, str(error), type(error))
-        except OSError as error:
-            return Outcome(FAULT, node, str(error), StorageError)
     return Outcome(ENDED, node)
 
 
@@ -122,11 +124,7 @@ class _UnfitNodeError(Exception):
 
 def _prepare(order: Order, stop: StopRequest) -> tuple[Machine, Material]:
     """Return machine and images, both the run's own, as this process has them for all its jobs."""
-    where = order.config.checkpoint_dir
-    state = None if is_url(where) else load_state(Path(where))
-    if not is_url(where) and (state is None or state.run_id != order.run_id):
-        raise _UnfitNodeError(f"it does not see the run in {where}")
-    machine, material = _prepared(order.config, stop)
+    machine, material = _prepared(order, stop)
     known = order.recorded
     differing = [
         f"{name} is {now}, the run's {known['machine'].get(name)}"
@@ -141,10 +139,11 @@ def _prepare(order: Order, stop: StopRequest) -> tuple[Machine, Material]:
     return machine, material
 
 
-def _prepared(config: RunConfig, stop: StopRequest) -> tuple[Machine, Material]:
-    """Decode or find the images once for each process, and verify them once."""
-    key = config.model_dump_json()
+def _prepared(order: Order, stop: StopRequest) -> tuple[Machine, Material]:
+    """Find the run, and decode or find the images: once for each process and start of the run."""
+    config, key = order.config, f"{order.start} {order.config.model_dump_json()}"
     if key not in _kept:
+        _look_for_run(Path(config.checkpoint_dir), order.run_id)
         use_deterministic_kernels()
         machine, source = settle(config, {}), open_source(config)
         check = lambda: stop.check("decoding images")  # noqa: E731
@@ -152,6 +151,12 @@ def _prepared(config: RunConfig, stop: StopRequest) -> tuple[Machine, Material]:
         _kept.clear()
         _kept[key] = (machine, material)
     return _kept[key]
+
+
+def _look_for_run(directory: Path, run_id: str) -> None:
+    state = None if is_url(directory) else load_state(directory)
+    if not is_url(directory) and (state is None or state.run_id != run_id):
+        raise _UnfitNodeError(f"it does not see the run in {directory}")
 
 
 _kept: dict[str, tuple[Machine, Material]] = {}
