@@ -193,8 +193,17 @@ def test_python_block_runs(tmp_path: Path) -> None:
 
 
 def test_files_named_exist() -> None:
-    """Every link to a file of the project leads somewhere."""
+    """Every link to a file of the project leads somewhere, to a heading that is there."""
     links = re.findall(r"\]\((?!http)([^)]+)\)", README) + re.findall(r"`(tests/[^`]+)`", README)
 
     assert links
-    assert not [link for link in links if not (ROOT / link).exists()]
+    assert not [link for link in links if not leads_somewhere(link)]
+
+
+def leads_somewhere(link: str) -> bool:
+    name, _, heading = link.partition("#")
+    path = ROOT / name
+    if not heading:
+        return path.exists()
+    titles = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return heading in [re.sub(r"[^a-z0-9 -]", "", t.lower()).replace(" ", "-") for t in titles]
