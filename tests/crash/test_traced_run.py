@@ -59,11 +59,13 @@ def trace(calm: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Trace:
 
 
 def before_an_epoch_is_noted(calm: Undisturbed) -> Files:
-    """Return what stands between a checkpoint and its line in the journal, and a leftover."""
+    """Return what stands when a checkpoint's line is torn in the journal, and a leftover."""
     notes = [n for n, e in enumerate(calm.recording.effects) if b'"event": "epoch"' in e.data]
     appending = notes[len(notes) // 2] - 1
     assert calm.kinds[appending] == f"append of {JOURNAL}"
-    return calm.recording.before[appending] | {Path(RUN, LEFTOVER): b"half"}
+    before = calm.recording.before[appending]
+    torn = before[Path(RUN, JOURNAL)] + b'{"time": "2026-'
+    return before | {Path(RUN, LEFTOVER): b"half", Path(RUN, JOURNAL): torn}
 
 
 def seen(calls: list[Call]) -> list[Step]:
@@ -142,5 +144,5 @@ def test_trace_has_every_kind_of_file_in_it(trace: Trace) -> None:
     assert {RECOVERY_STATE, KFOLD_PROGRESS, STATUS_TEXT, f"{LOCK}.holder.json"} < final
     assert {"narrow_head_epoch1.pth", "wide_fold2_head_epoch0_step1.pth"} < final
     assert {"narrow_best.pth", "wide_fold2_best.pth"} < final
-    assert JOURNAL in final, "what the crash kept from the journal was added by rewriting it"
+    assert JOURNAL in final, "the torn line was dropped by rewriting it"
     assert {LEFTOVER, "narrow_head_epoch1.pth", "wide_fold2_finetune_epoch2.pth"} < removed

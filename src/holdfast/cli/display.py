@@ -53,6 +53,7 @@ class TerminalDisplay(Display):
     def __init__(self, console: Console) -> None:
         self.console = console
         self.estimate = Estimate()
+        self._since = time.monotonic()
         self._samples: dict[JobName, tuple[int, float]] = {}
         self._rates: dict[JobName, str] = {}
 
@@ -123,7 +124,7 @@ class TerminalDisplay(Display):
     def rate(self, progress: Progress) -> str:
         """Return a job's images per second since it was last asked, or the last such figure."""
         now, job = time.monotonic(), progress.job
-        before, when = self._samples.get(job, (0, now))
+        before, when = self._samples.get(job, (0, self._since))
         if progress.samples > before and now > when:
             self._rates[job] = f"{(progress.samples - before) / (now - when):.0f} img/s"
             self._samples[job] = (progress.samples, now)
