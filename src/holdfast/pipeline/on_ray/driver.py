@@ -49,7 +49,7 @@ class Driver:
         self._looked_at = time.monotonic()
         self._ended: set[JobName] = set()
         self._avoided: set[str] = set()
-        """Nodes that would give other bits, or hang."""
+        """Nodes that would give other bits, cannot save, or hang."""
         self._most, self._next_count = 0, 0.0
         self._fault: HoldfastError | None = None
 
@@ -82,7 +82,8 @@ class Driver:
         for message in ray.get(self._mailbox.take.remote(_LISTEN)):
             self._hear(message)
         for task in done:
-            self._take_back(task)
+            if task in self._tasks:  # what was told may have had it withdrawn
+                self._take_back(task)
         if time.monotonic() - self._looked_at > _LOOK_AT_NODES:
             self._look_at_nodes()
 
