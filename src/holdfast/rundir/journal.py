@@ -149,10 +149,6 @@ class Journal:
         whole = start + len(data) if data.endswith(b"\n") else None
         return Parsed(records[:-1] if torn else records, torn, 0, last, whole)
 
-    def epochs_of(self, job: JobName) -> list[Record]:
-        """Return the epochs of one job."""
-        return [record for record in self.about([job]) if record["event"] == "epoch"]
-
     def about(self, jobs: Iterable[JobName]) -> list[Record]:
         """Return the records that name one of these jobs; the other lines are not read."""
         names = {str(job) for job in jobs}
