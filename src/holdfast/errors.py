@@ -22,7 +22,7 @@ A message says what, where, and what to do next, in one line.
 """
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 EXIT_COMPLETE = 0
 EXIT_JOB_FAILED = 1
@@ -31,9 +31,19 @@ STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGBREAK")
 
 
 class HoldfastError(Exception):
-    """The root of Holdfast's own faults."""
+    """The root of Holdfast's own faults; each arrives in another process as it was raised."""
 
     exit_code = EXIT_JOB_FAILED
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be made again from what was said, not from what `__init__` made that of."""
+        return _as_it_was, (type(self), self.args, vars(self))
+
+
+def _as_it_was(kind: type[HoldfastError], said: tuple[Any, ...], rest: dict[str, Any]) -> Any:
+    error = kind.__new__(kind, *said)
+    vars(error).update(rest)
+    return error
 
 
 class UsageError(HoldfastError):

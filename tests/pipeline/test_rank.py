@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from holdfast.errors import DamagedCheckpointError, Interrupted, RecoveryRefusedError, StorageError
+from holdfast.errors import DamagedCheckpointError, Interrupted, StorageError, UnknownBackboneError
 from holdfast.pipeline.rank import _portable
 
 
@@ -28,6 +28,17 @@ def test_fault_arrives_as_it_is() -> None:
     assert str(full) == "disk full"
 
 
+def test_fault_made_of_two_things_arrives_with_both() -> None:
+    """A worker of Ray's sends its faults as a rank does."""
+    damaged = arrived(DamagedCheckpointError("a.pth", "torn"))
+
+    assert type(damaged) is DamagedCheckpointError
+    assert (str(damaged), damaged.reason, damaged.exit_code) == ("a.pth: torn", "torn", 3)
+    unknown = arrived(UnknownBackboneError("Nte", ["Net"]))
+    assert str(unknown) == "no backbone is called 'Nte': did you mean Net?"
+    assert arrived(StorageError("disk full", 28)).errno == 28
+
+
 def test_stop_arrives_with_its_signal_and_its_place() -> None:
     """Ctrl-C is 130, everything else 143, and where it was saved is told."""
     for number, code in ((2, 130), (15, 143)):
@@ -39,7 +50,6 @@ def test_stop_arrives_with_its_signal_and_its_place() -> None:
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
     [
-        (DamagedCheckpointError("a.pth", "torn"), RecoveryRefusedError, "a.pth: torn"),
         (OddError("this", "that"), RuntimeError, "OddError: this and that"),
         (ValueError(lambda: 1), RuntimeError, "ValueError: <function"),
     ],

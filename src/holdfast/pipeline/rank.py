@@ -9,7 +9,6 @@ from typing import Any
 
 import torch.distributed as dist
 
-from holdfast.errors import HoldfastError, RecoveryRefusedError
 from holdfast.pipeline.group import Order, joined, train_together
 from holdfast.rundir import Result
 from holdfast.training import (
@@ -95,8 +94,5 @@ def _portable(error: BaseException) -> BaseException:
     try:
         pickle.loads(pickle.dumps(error))
     except (pickle.PicklingError, TypeError, AttributeError):
-        if isinstance(error, HoldfastError):
-            known = (RecoveryRefusedError, HoldfastError)
-            return next(kind(str(error)) for kind in known if isinstance(error, kind))
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error

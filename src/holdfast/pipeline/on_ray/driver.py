@@ -189,7 +189,7 @@ class Driver:
         except RayError:  # its worker or its node died, more often than Ray starts a task anew
             outcome = None
         if outcome is not None and outcome.kind == FAULT:
-            self._fault = outcome.rebuilt()
+            self._fault = outcome.error
         elif outcome is not None and outcome.kind == UNFIT:
             self._avoid(outcome)
         self._forget(task)
@@ -219,9 +219,10 @@ class Driver:
         """Place nothing more on a node that would not give the run's bits, or cannot save them."""
         if outcome.node not in self._avoided:
             self._avoided.add(outcome.node)
-            self._display.notice(f"node {outcome.node[:8]} is left out: {outcome.text}")
-        if not room(self._needs, self._avoided):
-            self._fault = outcome.rebuilt("no machine of this cluster can train the run: ")
+            self._display.notice(f"node {outcome.node[:8]} is left out: {outcome.error}")
+        if outcome.error is not None and not room(self._needs, self._avoided):
+            said = f"no machine of this cluster can train the run: {outcome.error}"
+            outcome.error.args, self._fault = (said,), outcome.error
 
     def _let_all_stop(self, number: int) -> None:
         """Ask every worker to save and stop, and wait for those that have begun."""

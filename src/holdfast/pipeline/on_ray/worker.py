@@ -57,14 +57,8 @@ class Outcome:
     kind: str
     """ended; stopped, because it was asked to; unfit, the node is; or a fault that ends all."""
     node: str
-    text: str = ""
-    error: type[HoldfastError] = HoldfastError
-
-    def rebuilt(self, prefix: str = "") -> HoldfastError:
-        """Return the fault as it was raised: not every one survives pickling."""
-        error = self.error.__new__(self.error)
-        Exception.__init__(error, prefix + self.text)
-        return error
+    error: HoldfastError | None = None
+    """What went wrong, where it is unfit or a fault."""
 
 
 def describe_node(config: RunConfig, recorded: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -85,16 +79,16 @@ def train_job(order: Order, mailbox: Handle) -> Outcome:
             machine, material = _prepare(order, stop)
             _train(order, machine, material, wire, stop)
         except (_UnfitNodeError, DataError) as error:
-            return Outcome(UNFIT, node, str(error), RecoveryRefusedError)
+            return Outcome(UNFIT, node, RecoveryRefusedError(str(error)))
         except Interrupted:
             return Outcome(STOPPED, node)
         except SupersededError:
             return Outcome(ENDED, node)
         except (StorageError, OSError) as error:  # another node's disk or network may be better
             kind = UNFIT if stop.signal is None else FAULT
-            return Outcome(kind, node, str(error), StorageError)
+            return Outcome(kind, node, StorageError(str(error)))
         except HoldfastError as error:
-            return Outcome(FAULT, node, str(error), type(error))
+            return Outcome(FAULT, node, error)
     return Outcome(ENDED, node)
 
 
