@@ -1,4 +1,4 @@
-"""The options of ``holdfast train``: one for each setting a person changes often."""
+"""The options of several commands, and of ``train`` one for each setting that changes often."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +17,10 @@ Directory = Annotated[
     str | None,
     _option("--checkpoint-dir", "Where the run lives. (default checkpoints)", "DIR|URL"),
 ]
+RunDirectory = Annotated[
+    str, typer.Option("--checkpoint-dir", metavar="DIR|URL", help="Where the run lives.")
+]
+DEFAULT_DIRECTORY = "checkpoints"
 Config = Annotated[Path | None, _option("--config", "Settings from a TOML file.", "FILE")]
 Preset = Annotated[
     str | None,
