@@ -25,8 +25,13 @@ class JobLedger(Protocol):
     def agree_on_epochs(self, job: JobName, history: list[HistoryRow]) -> None:
         """Make the journal's epochs of a job those of its history: no more, no fewer."""
 
-    def entered(self, job: JobName, position: Position | None) -> None:
-        """Record that ``job`` starts, or goes on from ``position``."""
+    def entered(
+        self, job: JobName, position: Position | None, seconds: float = 0.0, interval: float = 0.0
+    ) -> None:
+        """Record that ``job`` starts, or goes on from ``position``.
+
+        There it had been trained for so many ``seconds``, and was saved every ``interval``.
+        """
 
     def moved(self, job: JobName, position: Position) -> None:
         """Record how far ``job`` has come."""
@@ -73,9 +78,11 @@ class SentLedger:
         """See `JobLedger`."""
         self._tell("agree_on_epochs", (job, list(history)))
 
-    def entered(self, job: JobName, position: Position | None) -> None:
+    def entered(
+        self, job: JobName, position: Position | None, seconds: float = 0.0, interval: float = 0.0
+    ) -> None:
         """See `JobLedger`."""
-        self._tell("entered", (job, position))
+        self._tell("entered", (job, position, seconds, interval))
 
     def moved(self, job: JobName, position: Position) -> None:
         """See `JobLedger`."""

@@ -161,14 +161,18 @@ class Ledger:
         if state.run.get("stages") != epochs:
             self.plan({**state.run, "stages": epochs}, state.backbones, state.folds)
 
-    def entered(self, job: JobName, position: Position | None) -> None:
-        """Record that ``job`` starts, or goes on from ``position``."""
+    def entered(
+        self, job: JobName, position: Position | None, seconds: float = 0.0, interval: float = 0.0
+    ) -> None:
+        """Record that ``job`` starts, or goes on from ``position``; see `JobLedger`."""
         self.hold()
         if position is None:
             self.agree_on_epochs(job, [])  # what an earlier training of it did is done anew
             self.journal.append("job_started", job=str(job), boot_id=boot_id())
         else:
-            self.journal.append("job_resumed", job=str(job), **vars(position), boot_id=boot_id())
+            spared = {"seconds": seconds, "interval": interval}
+            at = vars(position)
+            self.journal.append("job_resumed", job=str(job), **at, **spared, boot_id=boot_id())
         self._written()
 
     def moved(self, job: JobName, position: Position) -> None:

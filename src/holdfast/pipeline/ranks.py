@@ -155,7 +155,7 @@ class _Attempt:
             write_down(self._jobs.ledger, event, told)
             if event == "entered":
                 self._entered = True
-                self._on_entered(*told)
+                self._on_entered(*told[:2])
 
     def _pass_on_stop(self) -> None:
         if not self._told_to_stop and self._jobs.stop.heard():

@@ -28,7 +28,7 @@ from holdfast.rundir.layout import (
     parse_result,
 )
 from holdfast.rundir.lines import Record
-from holdfast.rundir.peek import peek
+from holdfast.rundir.peek import peek, peek_or_none
 from holdfast.rundir.record import FORMAT_VERSION, mismatch
 from holdfast.rundir.recovery import (
     find_faults,
@@ -105,6 +105,7 @@ __all__ = [
     "parse_checkpoint",
     "parse_result",
     "peek",
+    "peek_or_none",
     "pth_reports",
     "read_sources",
     "record_start",

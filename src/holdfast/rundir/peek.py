@@ -13,6 +13,8 @@ from collections import Counter, OrderedDict
 from pathlib import Path
 from typing import Any
 
+from holdfast.errors import StorageError
+
 _CONTAINERS = {
     ("collections", "OrderedDict"): OrderedDict,
     ("collections", "Counter"): Counter,
@@ -65,6 +67,15 @@ def peek(path: Path) -> Any:
         raise ValueError(str(error)) from error
     except _DAMAGED as error:
         raise ValueError("its pickle is damaged") from error
+
+
+def peek_or_none(path: Path) -> dict[str, Any] | None:
+    """Return the dict that a checkpoint holds; None where it cannot be read: `verify` says why."""
+    try:
+        record = peek(path)
+    except (OSError, ValueError, zipfile.BadZipFile, StorageError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 class _Reader(pickle._Unpickler):

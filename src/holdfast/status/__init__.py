@@ -1,5 +1,8 @@
 """Reading a run for people: snapshot, text; knows no torch and takes no lock."""
 
+from holdfast.status.files import FileStatus, list_files
+from holdfast.status.past import Curve, Interruption, Past, read_past
+from holdfast.status.remaining import time_left
 from holdfast.status.snapshot import (
     COMPLETE,
     FAILED,
@@ -17,21 +20,28 @@ from holdfast.status.verification import Verification, verification_lines, verif
 
 __all__ = [
     "COMPLETE",
+    "Curve",
     "FAILED",
+    "FileStatus",
+    "Interruption",
     "JobStatus",
     "PENDING",
+    "Past",
     "STARTED",
     "Status",
     "Verification",
     "counted",
     "describe",
     "human_bytes",
+    "list_files",
+    "read_past",
     "read_status",
     "render_text",
     "results_table",
     "resume_lines",
     "stage_epochs",
     "summarise",
+    "time_left",
     "verification_lines",
     "verify",
 ]

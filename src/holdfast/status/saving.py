@@ -1,13 +1,11 @@
 """Who trains, how often it saves, and what a crash at this moment would lose."""
 
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import StorageError
-from holdfast.rundir import LOCK, CheckpointFile, list_all_checkpoints, peek
+from holdfast.rundir import LOCK, CheckpointFile, list_all_checkpoints, peek_or_none
 from holdfast.storage import who_holds
 
 _SAYS = {"interval": float, "seconds": float, "saves": int}
@@ -57,15 +55,7 @@ def _age(file: CheckpointFile) -> float | None:
 
 def _peek(file: CheckpointFile) -> dict[str, Any] | None:
     """Return what a checkpoint says, if it says it in the way of ours."""
-    try:
-        record = peek(file.path)
-    except (
-        OSError,
-        ValueError,
-        zipfile.BadZipFile,
-        StorageError,
-    ):  # `verify` names what is damaged
-        return None
-    said = record.get("saving") if isinstance(record, dict) else None
+    record = peek_or_none(file.path)
+    said = record.get("saving") if record else None
     good = isinstance(said, dict) and all(type(said.get(k)) is kind for k, kind in _SAYS.items())
-    return record if good and type(record.get("seconds")) in (int, float) else None
+    return record if record and good and type(record.get("seconds")) in (int, float) else None

@@ -79,6 +79,10 @@ class Status:
     """What the checkpoint files take on disk."""
     damaged: list[str]
     """Files that were not what was written, now in ``damaged/``."""
+    stages: dict[str, int]
+    """The stages of a job in order, with their epochs."""
+    classes: list[str]
+    """The names of the classes, by label; none where the run's record has none."""
 
     training: str | None = None
     """The process that trains here; None where nobody does, or where nobody has looked."""
@@ -143,6 +147,8 @@ def summarise(
         timestamp=known.timestamp,
         bytes=_bytes(directory),
         damaged=list_set_aside(directory),
+        stages=dict(stage_epochs(known)),
+        classes=_classes(known),
     )
 
 
@@ -150,6 +156,11 @@ def stage_epochs(state: RecoveryState) -> Mapping[str, int]:
     """Return the stages of a run in order, with their epochs."""
     stages: Mapping[str, int] = state.run.get("stages") or dict.fromkeys(DEFAULT_STAGES, 0)
     return stages
+
+
+def _classes(state: RecoveryState) -> list[str]:
+    named = state.run.get("classes")
+    return list(map(str, named)) if isinstance(named, list) else []
 
 
 def _finite(value: Any) -> Any:

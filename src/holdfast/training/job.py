@@ -86,7 +86,8 @@ class Job:
                 self._saver.resumed(self.state.position)
                 self._saver.pace.resume(record.get("saving", {}))
                 self.ledger.agree_on_epochs(self.name, self.state.history)
-            self.ledger.entered(self.name, self.resumed_from)
+            seconds, interval = self.state.seconds_before, self._saver.pace.interval
+            self.ledger.entered(self.name, self.resumed_from, seconds, interval)
             for thing in self.state.objects.values():
                 undo.enter_context(self._saver.fencing(thing))
             self._on_exit = undo.pop_all()

@@ -86,7 +86,7 @@ class Stage:
         """Complete the epoch with what it was measured at, and save a checkpoint.
 
         The history gets the running means of `Job.step` as ``train_…`` and ``metrics`` as
-        ``val_…``.
+        ``val_…``, and the rate at which the tracked optimizer's next step would learn.
 
         Raises:
             UsageError: the monitored metric is not among ``metrics``.
@@ -97,6 +97,8 @@ class Stage:
         row = {"stage": self.name, "epoch": self._epoch + 1}
         row |= {f"train_{name}": mean for name, mean in state.running.means().items()}
         row |= {f"val_{_SHORT.get(name, name)}": float(v) for name, v in metrics.items()}
+        if (rate := state.learning_rate) is not None:
+            row["learning_rate"] = rate
         state.end_epoch(row, {name: float(value) for name, value in metrics.items()})
         if self._monitor is not None:
             state.judge(metrics[self._monitor])

@@ -94,6 +94,15 @@ class TrainState:
         """Training time so far, over all processes."""
         return self.seconds_before + time.monotonic() - self._began
 
+    @property
+    def learning_rate(self) -> float | None:
+        """That of the optimizer's first group now; None where no optimizer is tracked."""
+        optimizer = self.objects.get("optimizer")
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            return None
+        rate = optimizer.param_groups[0].get("lr")
+        return None if rate is None else float(rate)
+
     def track(self, name: str, thing: Stateful) -> None:
         """Make ``thing`` part of the state, and give it what was saved under its name."""
         self.objects[name] = thing
