@@ -6,23 +6,18 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from holdfast.config import resolve
+from tests.commands import begin, blocks_of, commands_of, end_of, run_in
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
-COMMANDS = [
-    line.split("#")[0].strip()
-    for language, block in BLOCKS
-    if language == "sh"
-    for line in block.splitlines()
-]
+BLOCKS = blocks_of(README)
+COMMANDS = commands_of(README)
 TRAINING = [command for command in COMMANDS if re.match("holdfast train ", command)]
 AUTOSTART = [command for command in COMMANDS if command.startswith("holdfast autostart")]
 PROVING = [command for command in COMMANDS if command.startswith("holdfast prove")]
@@ -39,32 +34,6 @@ def sandbox(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     (home / "settings.toml").write_text(settings)
     begin("holdfast train --config settings.toml --checkpoint-dir checkpoints", home)
     return home
-
-
-def run_in(home: Path, command: str) -> subprocess.Popen[str]:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return subprocess.Popen(
-        ["bash", "-c", f"exec {command}"],
-        cwd=home,
-        env={**os.environ, "PATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def begin(command: str, home: Path) -> str:
-    """Run a training command until it trains, ask it to stop, and return what it printed."""
-    child = run_in(home, command)
-    journal = home / "checkpoints" / "journal.jsonl"
-    before = journal.stat().st_size if journal.exists() else 0
-    while not (journal.exists() and b'"job_' in journal.read_bytes()[before:]):
-        assert child.poll() is None, child.communicate()[0]
-        time.sleep(0.05)
-    child.send_signal(signal.SIGTERM)
-    output = child.communicate(timeout=120)[0]
-    assert child.returncode == 143, output
-    return output
 
 
 def test_every_command_is_known() -> None:
@@ -113,7 +82,7 @@ def test_proofs_begin(command: str, tmp_path: Path) -> None:
     assert child.stdout is not None
     assert child.stdout.readline().startswith("Proving ")
     child.send_signal(signal.SIGINT)
-    output = child.communicate(timeout=120)[0]
+    output = end_of(child)
 
     assert child.returncode == 130, output
     assert "Stopped" in output
@@ -124,7 +93,7 @@ def test_other_commands_work(sandbox: Path) -> None:
     outputs = {}
     for command in QUICK:
         child = run_in(sandbox, command)
-        outputs[command] = child.communicate(timeout=120)[0]
+        outputs[command] = end_of(child)
         assert child.returncode == 0, outputs[command]
 
     assert "Completed:  0 of 2 backbones" in outputs["holdfast status"]
@@ -143,7 +112,7 @@ def test_autostart_is_enabled(
     for bus in ("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"):
         monkeypatch.setenv(bus, f"unix:path={tmp_path}/none")
     child = run_in(sandbox, command)
-    output = child.communicate(timeout=60)[0]
+    output = end_of(child)
 
     assert child.returncode == 1, output
     assert "✓ Enabled" in output
