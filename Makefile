@@ -2,6 +2,8 @@
 # make test    the whole test suite
 # make torture   real kills, power cuts, faults and corruptions, for MINUTES=20; HOLDFAST_DEEP=1: more
 # make bench   the figures of docs/performance.md, against the peers; on an idle machine
+# make docs    the documentation site, in site/; first the pages that the code knows best
+# make dist    wheel and sdist, in dist/
 # make check   what CI runs: tests, lint, types, layers, generated docs
 
 PYTHON ?= python3
@@ -10,7 +12,7 @@ BIN := .venv/bin
 DEVICE ?= cpu
 CLAIMS := stall cost load resume storm speed series bookkeeping engine
 
-.PHONY: train test torture bench lint types layers docs docs-check check clean
+.PHONY: train test torture bench lint types layers docs docs-check dist check clean
 
 train: .venv/installed
 	$(BIN)/holdfast train
@@ -39,6 +41,11 @@ layers: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -W ignore -m mkdocs build --strict --quiet
+	@echo 'site/index.html'
+
+dist: .venv/installed
+	$(BIN)/python -m build --outdir dist
 
 docs-check: .venv/installed
 	$(BIN)/python docs/generate.py --check
