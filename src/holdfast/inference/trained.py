@@ -122,6 +122,7 @@ class TrainedRun:
         return TrainedModel(
             job,
             model.eval().to(self.machine.device),
+            config.size,
             self.classes,
             Augment(config.image_size).eval().to(self.machine.device),
             self.machine,
