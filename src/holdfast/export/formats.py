@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from holdfast.backbones import create_backbone
-from holdfast.errors import UsageError
+from holdfast.errors import ExportError, UsageError
 from holdfast.export.deployed import IMAGES, LOGITS, Deployed, card
 from holdfast.inference import TrainedModel
 
@@ -54,6 +54,11 @@ class Onnx:
             )
         assert made is not None
         proto = made.model_proto
+        (version,) = (one.version for one in proto.opset_import if not one.domain)
+        if version != opset:  # where it cannot convert, torch keeps its own
+            raise ExportError(
+                f"{trained.job}: cannot be exported as onnx with opset {opset}, only with {version}"
+            )
         for value in (*proto.graph.input, *proto.graph.output):
             value.type.tensor_type.shape.dim[0].dim_param = "batch"
         for name, text in card(trained, about, normalised_inside=True).items():
