@@ -40,7 +40,8 @@ def main() -> int:
     forms = options.formats.split(",")
     head = ["", *(f"{size}, {form}" for size in options.sizes.split(",") for form in forms)]
     print(f"{IMAGES} images of {options.data or 'the digits'}, {machine()}\n", flush=True)
-    rows, refused = [], 0
+    print(table(head, []), end="", flush=True)
+    refused = 0
     for name in options.backbones.split(","):
         row = [name]
         for size in options.sizes.split(","):
@@ -49,8 +50,7 @@ def main() -> int:
             for form in forms:
                 row.append(measure(model, images, form))
                 refused += row[-1].startswith("refused")
-        rows.append(row)
-    print(table(head, rows))
+        print(f"| {' | '.join(row)} |", flush=True)
     return 1 if refused else 0
 
 

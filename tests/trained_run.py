@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import torch
+
 from holdfast.config import resolve
 from holdfast.pipeline import Display, run_series
 from holdfast.rundir import Started
@@ -27,7 +29,9 @@ def train_run(data: Path, directory: Path) -> Path:
     }
     config = resolve({**asked, "backbones": f"{FIRST},{SECOND}"})
     started = Started(["--data", str(data), "--preset", "demo"], str(data.parent), str(directory))
+    threads = torch.get_num_threads()
     assert run_series(config, Display(), StopRequest(), started) == 0
+    torch.set_num_threads(threads)  # for the tests that come after
     return directory
 
 

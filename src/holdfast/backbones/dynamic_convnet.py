@@ -74,21 +74,25 @@ class DynamicConv2d(nn.Module):
 class MatmulDynamicConv2d(DynamicConv2d):
     """The same convolution as a product of matrices, one pair per image.
 
-    As many groups as images are a number that ONNX wants to know beforehand; this is not. Each
-    window of an image is a column (im2col), made of nine shifted views.
+    As many groups as images are a number that ONNX wants to know beforehand; this is not. A
+    convolution with nine kernels of a single one lays each window of an image out as a column.
     """
 
+    windows: Tensor
+
+    @classmethod
+    def take(cls, conv: DynamicConv2d) -> None:
+        """Turn ``conv`` into one of these, with the weights that it has."""
+        conv.__class__ = cls
+        single = torch.eye(9).to(conv.bank).reshape(9, 1, 3, 3)
+        conv.register_buffer("windows", single.repeat(conv.kernel_shape[1], 1, 1, 1), False)
+
     def forward(self, x: Tensor) -> Tensor:
-        height, width = ((side - 1) // self.stride + 1 for side in x.shape[2:])
-        padded = F.pad(x, (1, 1, 1, 1))
-        shifted = [
-            padded[:, :, top :: self.stride, left :: self.stride][:, :, :height, :width]
-            for top in range(3)
-            for left in range(3)
-        ]
-        windows = torch.stack(shifted, dim=2).flatten(1, 2).flatten(2)
-        out = self.mixed_kernels(x).flatten(2) @ windows
-        return out.reshape(x.shape[0], -1, height, width)
+        columns = F.conv2d(
+            x, self.windows, stride=self.stride, padding=1, groups=self.kernel_shape[1]
+        )
+        out = self.mixed_kernels(x).flatten(2) @ columns.flatten(2)
+        return out.reshape(x.shape[0], -1, *columns.shape[2:])
 
 
 class DynamicBlock(nn.Module):
@@ -144,7 +148,7 @@ class DynamicConvNet(Backbone):
         plain = super().for_inference()
         for module in plain.modules():
             if type(module) is DynamicConv2d:
-                module.__class__ = MatmulDynamicConv2d  # the same weights, computed otherwise
+                MatmulDynamicConv2d.take(module)
         return plain
 
 

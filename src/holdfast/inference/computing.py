@@ -82,7 +82,7 @@ def computing_as(machine: Machine) -> Iterator[None]:
 def randomness_kept() -> Iterator[None]:
     """Let the block draw what it likes: those outside draw what they would have without it."""
     pythons, numpys = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
         try:
             yield
         finally:
