@@ -83,8 +83,12 @@ def export_model(
 
 def _difference(run: Runner, images: Tensor, wanted: Tensor, batches: Sequence[int]) -> float:
     """Return the largest difference of any logit, over the first images at each batch size."""
-    logits = [(run(images[:count].contiguous()), wanted[:count]) for count in batches]
-    return max((got - want).abs().max().item() for got, want in logits)
+    logits = [run(images[:count].contiguous()) for count in batches]
+    off = [(each - wanted[: len(each)]).abs().flatten() for each in logits]
+    shapes = [tuple(each.shape) for each in logits]
+    if shapes != [(count, wanted.shape[1]) for count in batches]:
+        raise ValueError(f"its logits are of shapes {shapes}")
+    return torch.cat(off).max().item()  # NaN, where any is
 
 
 @contextmanager
