@@ -71,6 +71,30 @@ class DynamicConv2d(nn.Module):
         return out.reshape(n, -1, *out.shape[2:])
 
 
+class MatmulDynamicConv2d(DynamicConv2d):
+    """The same convolution as a product of matrices, one pair per image.
+
+    As many groups as images are a number that ONNX wants to know beforehand; this is not. A
+    convolution with nine kernels of a single one lays each window of an image out as a column.
+    """
+
+    windows: Tensor
+
+    @classmethod
+    def take(cls, conv: DynamicConv2d) -> None:
+        """Turn ``conv`` into one of these, with the weights that it has."""
+        conv.__class__ = cls
+        single = torch.eye(9).to(conv.bank).reshape(9, 1, 3, 3)
+        conv.register_buffer("windows", single.repeat(conv.kernel_shape[1], 1, 1, 1), False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        columns = F.conv2d(
+            x, self.windows, stride=self.stride, padding=1, groups=self.kernel_shape[1]
+        )
+        out = self.mixed_kernels(x).flatten(2) @ columns.flatten(2)
+        return out.reshape(x.shape[0], -1, *columns.shape[2:])
+
+
 class DynamicBlock(nn.Module):
     """The basic residual block with dynamic convolutions; its 1x1 shortcut is static."""
 
@@ -120,6 +144,13 @@ class DynamicConvNet(Backbone):
         features: Tensor = self.blocks(self.stem(images))
         return features
 
+    def for_inference(self) -> Backbone:
+        plain = super().for_inference()
+        for module in plain.modules():
+            if type(module) is DynamicConv2d:
+                MatmulDynamicConv2d.take(module)
+        return plain
+
 
 def make_stem(channels: int, small: bool) -> nn.Module:
     """Return the ImageNet stem (size / 4), or for small images a 3x3 alone (size / 2)."""
@@ -139,6 +170,7 @@ register(
         full={"widths": (64, 128, 256, 512), "depths": (2, 2, 2, 2), "kernels": 4},
         channels_last=False,
         notes="DY-ResNet-18 at a constant softmax temperature of 30, static 1x1 shortcuts. "
-        "One group per image: an ONNX file of it has a fixed batch size.",
+        "For inference a group per image becomes a product of matrices, which ONNX has for any "
+        "number of images.",
     )
 )
