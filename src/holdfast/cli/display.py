@@ -10,7 +10,7 @@ from rich.progress import Progress as Bars
 
 from holdfast.pipeline import Display
 from holdfast.rundir import JobName, Position, Result
-from holdfast.status import Status, results_table, resume_lines
+from holdfast.status import Status, duration, results_table, resume_lines
 from holdfast.training import Progress
 
 _LISTED = 5  # unreadable images named one by one
@@ -274,11 +274,3 @@ def figures_of(progress: Progress) -> str:
         accuracy = progress.measured.get("accuracy", float("nan"))
         return f"val loss {progress.measured.get('loss', float('nan')):.4f} acc {accuracy:.4f}"
     return "  ".join(f"{name} {value:.3f}" for name, value in progress.means.items())
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it: 40 s, 12 min, 3 h 20 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

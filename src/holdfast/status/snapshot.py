@@ -48,6 +48,14 @@ class JobStatus:
     error: str | None = None
     interruptions: int = 0
     seconds: float = 0.0
+    measured: dict[str, float] = field(default_factory=dict)
+    """What the last epoch of a job in training was measured at; empty where nobody has looked."""
+
+    @property
+    def accuracy(self) -> float | None:
+        """The result's, or that of the last epoch of a job in training."""
+        final = self.score("final_accuracy")
+        return self.measured.get("val_acc") if final is None else final
 
     @property
     def changed(self) -> bool:
@@ -84,10 +92,14 @@ class Status:
     classes: list[str]
     """The names of the classes, by label; none where the run's record has none."""
 
+    begun: bool = False
+    """Whether any run is here: planned, in training or complete."""
     training: str | None = None
     """The process that trains here; None where nobody does, or where nobody has looked."""
     saving: Saving | None = None
     """What saving costs, and what a crash would; None where nobody has looked."""
+    time_left: float | None = None
+    """Seconds that the rest takes, about; None while nothing tells, or where nobody has looked."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as plain dicts and lists; what is not finite becomes None."""
@@ -149,6 +161,7 @@ def summarise(
         damaged=list_set_aside(directory),
         stages=dict(stage_epochs(known)),
         classes=_classes(known),
+        begun=state is not None or bool(known.results or positions),
     )
 
 
