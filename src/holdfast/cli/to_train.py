@@ -1,5 +1,6 @@
 """The commands that train."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -92,6 +93,22 @@ def prove(
         settings = {"config": config} if config else {}
         raise typer.Exit(prove_command(command, flags | settings, kills))
     raise typer.Exit(prove_series(flags, config, flags.pop("steps", _DEFAULT_STEPS), kills))
+
+
+@commands.command("init")
+@reports_faults
+def write_settings(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = Path(
+        "holdfast.toml"
+    ),
+) -> None:
+    """Write a settings file: every setting, its meaning, its default.
+
+    All are comments, so the file changes nothing until you do. An existing one stays as it is.
+    """
+    from holdfast.cli.init import write_settings
+
+    write_settings(file)
 
 
 @commands.command()

@@ -10,6 +10,7 @@ from holdfast.config.run_config import (
     RunConfig,
     StageConfig,
 )
+from holdfast.config.template import settings_template
 
 __all__ = [
     "AugmentConfig",
@@ -20,4 +21,5 @@ __all__ = [
     "RunConfig",
     "StageConfig",
     "resolve",
+    "settings_template",
 ]
