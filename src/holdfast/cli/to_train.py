@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli import options
+from holdfast.cli import completion, options
 from holdfast.cli.faults import reports_faults
 
 commands = typer.Typer()
@@ -116,7 +116,12 @@ def write_settings(
 def reset(
     checkpoint_dir: options.RunDirectory = options.DEFAULT_DIRECTORY,
     backbone: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Forget this backbone only.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Forget this backbone only.",
+            autocompletion=completion.backbone_of_run,
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:

@@ -9,6 +9,7 @@ from holdfast.config.run_config import (
     AugmentConfig,
     RunConfig,
     StageConfig,
+    choices,
 )
 from holdfast.config.template import settings_template
 
@@ -20,6 +21,7 @@ __all__ = [
     "PRESETS",
     "RunConfig",
     "StageConfig",
+    "choices",
     "resolve",
     "settings_template",
 ]

@@ -1,6 +1,6 @@
 """The settings of a run, and the default of each."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -219,3 +219,14 @@ FREE_TO_CHANGE = frozenset(
     }
 )
 """Settings that change no bit of the result; what the data are, their digest says."""
+
+
+def choices(setting: str) -> tuple[str, ...]:
+    """Return the words that a setting may be; none where it may be others too."""
+    return _words_of(RunConfig.model_fields[setting].annotation)
+
+
+def _words_of(annotation: Any) -> tuple[str, ...]:
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return next((words for part in get_args(annotation) if (words := _words_of(part))), ())

@@ -3,12 +3,12 @@
 import json
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from holdfast.config.run_config import BACKBONES, FREE_TO_CHANGE, PRESETS, RunConfig
+from holdfast.config.run_config import BACKBONES, FREE_TO_CHANGE, PRESETS, RunConfig, choices
 
 _HEAD = """\
 # Settings of a run: `holdfast train --config FILE` reads them from here.
@@ -58,7 +58,7 @@ def _settings(
         if _is_table(field) or name == "overrides":
             continue
         value = getattr(defaults, name)
-        words = ", ".join(map(_toml, _choices(field.annotation)))
+        words = ", ".join(map(_toml, choices(name) if model is RunConfig else ()))
         notes = [
             f"One of {words}." if words else "",
             f"In the demo: {_toml(demo[name])}." if demo.get(name, value) != value else "",
@@ -78,13 +78,6 @@ def _text(field: FieldInfo) -> str:
 def _comment(text: str) -> str:
     lines = textwrap.wrap(text, _WIDTH, break_on_hyphens=False)
     return "".join(f"# {line}\n" for line in lines)
-
-
-def _choices(annotation: Any) -> tuple[str, ...]:
-    """Return what a setting may be, where that is one of a few words."""
-    if get_origin(annotation) is Literal:
-        return get_args(annotation)
-    return next((found for part in get_args(annotation) if (found := _choices(part))), ())
 
 
 def _toml(value: Any) -> str:
