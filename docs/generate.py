@@ -138,19 +138,26 @@ def _millions(name: str, size: str, classes: int, pixels: int) -> str:
 
 
 def errors_page() -> str:
-    """Return the tree of faults, and each with its exit code."""
-    tree = (errors.__doc__ or "").split("\n\n", 1)[1].rstrip()
-    rows = ["| exit code | fault | |", "| --- | --- | --- |"]
-    for code, name, text in sorted(_faults()):
-        rows.append(f"| {code} | `{name}` | {text} |")
+    """Return the tree of faults, and each with its exit code and what to do next."""
+    tree = (errors.__doc__ or "").split("\n\n", 1)[1].rpartition("\n\n")[0].rstrip()
+    rows = ["| exit code | fault | | what to do next |", "| --- | --- | --- | --- |"]
+    for code, name, text, next_step in sorted(_faults()):
+        rows.append(f"| {code} | `{name}` | {text} | {next_step} |")
     head = "# Faults and exit codes\n\n0: all complete. 130 and 143: interrupted, after saving.\n"
-    return "\n".join([NOTICE, head, "\n".join(rows), "\n```text", tree, "```\n"])
+    return "\n".join([NOTICE, head, _MESSAGES, "\n".join(rows), "\n```text", tree, "```\n"])
 
 
-def _faults() -> Iterator[tuple[int, str, str]]:
+_MESSAGES = """Each message says in one line what was wrong, where, and what to do next; the table
+says what helps against all of a kind.
+"""
+
+
+def _faults() -> Iterator[tuple[str, str, str, str]]:
     for name, thing in vars(errors).items():
-        if inspect.isclass(thing) and issubclass(thing, errors.HoldfastError):
-            yield thing.exit_code, name, (thing.__doc__ or "").splitlines()[0]
+        if inspect.isclass(thing) and issubclass(thing, (errors.HoldfastError, errors.Interrupted)):
+            own = isinstance(thing.exit_code, int)
+            code = str(thing.exit_code) if own else "130, 143"  # of the signal
+            yield code, name, (thing.__doc__ or "").splitlines()[0], thing.next_step
 
 
 def _console(command: str, text: str) -> str:

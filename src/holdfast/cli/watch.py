@@ -34,6 +34,7 @@ from holdfast.storage.objects import is_url, refresh, viewed
 _INTERVAL, _INTERVAL_OF_URL = 2.0, 10.0  # seconds between two readings
 _REST = 4  # a reading is followed by so many times what it took: looking on takes little
 _INTERRUPTED = 130
+_LONGEST_DIRECTORY = 24
 _PENDING = (PENDING, None, None, 0)
 
 
@@ -79,7 +80,10 @@ class Watcher:
         at = f"{self.at:%H:%M:%S}"
         if self.trouble:
             return f"! This was so at {at}. Since then: {self.trouble}"
-        return f"Read at {at}, every {self.interval:g} s. Ctrl-C ends this, not the training."
+        where = printable_text(self.status.directory)
+        if len(where) > _LONGEST_DIRECTORY:
+            where = "…" + where[1 - _LONGEST_DIRECTORY :]
+        return f"{where} at {at}, every {self.interval:g} s. Ctrl-C ends this, not the training."
 
 
 def watch_run(where: str | Path, interval: float | None) -> int:

@@ -207,7 +207,10 @@ class Journal:
     def _checked_line(self, record: Record) -> bytes:
         if not is_shaped(record, needed := required_fields(record)):
             wrong = ", ".join(misshapen(record, needed)) or "nested, large or odd values"
-            raise UsageError(f"{record['event']} cannot be recorded in {self.path.name}: {wrong}")
+            raise UsageError(
+                f"{record['event']} cannot be recorded in {self.path.name}: {wrong}; record plain "
+                "numbers, text, lists and dicts of them"
+            )
         return line_of(record)
 
     def _newline_if_torn(self) -> bytes:

@@ -28,7 +28,6 @@ _GAP = 2
 _AROUND = 3  # lines: the headings, and a gap above and below the table
 _FEWEST = 4  # rows, before the head is cut short
 _DROPPED_FIRST = ("Time", "Resumed", "Folds", "Accuracy")  # where the terminal is narrow
-_LONGEST_DIRECTORY = 30
 _LONGEST_ERROR = 160
 _NAMED = 2  # failed jobs whose errors are quoted
 
@@ -69,12 +68,9 @@ def head_lines(status: Status) -> list[str]:
         done += f", {sum(job.state == COMPLETE for job in folds)} of {len(folds)} folds"
     survived = sum(job.interruptions for job in status.jobs)
     more = f"; {counted(survived, 'interruption')} survived" if survived else ""
-    where = printable_text(status.directory)
-    if len(where) > _LONGEST_DIRECTORY:
-        where = "…" + where[1 - _LONGEST_DIRECTORY :]
     left = f"; about {duration(status.time_left)} left" if status.time_left else ""
     who = printable_text(status.training or "nobody at this moment")
-    lines = [f"{where}: {done} complete{more}", f"Training:   {who}{left}"]
+    lines = [f"Complete:   {done}{more}", f"Training:   {who}{left}"]
     return lines + saving_line(status)
 
 
@@ -113,7 +109,8 @@ def _failures(status: Status) -> list[str]:
 
 def _failure(job: JobStatus) -> str:
     error = " ".join(printable_text(job.error or "").split())
-    return textwrap.shorten(f"✗ {job.job}: {error}", _LONGEST_ERROR, placeholder=" …")
+    line = f"✗ {job.job}: {error}"
+    return line if len(line) <= _LONGEST_ERROR else f"{line[:_LONGEST_ERROR]}…"
 
 
 def _table(status: Status, rows: list[Row], columns: int) -> "Table":
