@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.rundir import (
     DEFAULT_STAGES,
@@ -24,6 +24,9 @@ from holdfast.rundir import (
 )
 from holdfast.status.saving import Saving, read_saving, who_trains
 from holdfast.storage.objects import shown
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 COMPLETE, FAILED, STARTED, PENDING = "complete", "failed", "started", "pending"
 _SHOWN = ("stages", "changed_in_training", "final_accuracy", "f1")  # of a result, in text
@@ -105,6 +108,22 @@ class Status:
         """Return the same as plain dicts and lists; what is not finite becomes None."""
         plain: dict[str, Any] = _finite(asdict(self))
         return plain
+
+    def to_frame(self) -> "DataFrame":
+        """Return a pandas DataFrame with a row for each job.
+
+        Raises:
+            UsageError: there is no pandas here.
+        """
+        from holdfast.status.frame import status_frame
+
+        return status_frame(self)
+
+    def _repr_html_(self) -> str:
+        """Be a table in a notebook."""
+        from holdfast.status.html import status_html
+
+        return status_html(self)
 
     def with_state(self, state: str, *, folds: bool) -> list[JobStatus]:
         """Return the jobs in one state, either the folds or the full splits."""
