@@ -71,9 +71,9 @@ def test_everything_is_there_where_there_is_room() -> None:
     """How far, how long still, what a crash costs, what was survived, and each job's standing."""
     text = "\n".join(shown(series(*MIXED), 100))
     for words in (
-        "Complete:   2 of 15 backbones, 0 of 45 folds; 6 interruptions survived",
+        "Complete:   2 of 15 backbones, 0 of 45 folds\n",
+        "Left:       about 2 h 1 min; 6 interruptions survived",
         "process 1 on a-rather-long-host-name",
-        "about 2 h 1 min left",
         "every 12.0 s, 0.8% of the time so far; a crash now loses 4.2 s",
         "✗ CustomGhostNetV2: RuntimeError: out of\\nmemory \\x1b[31mx",
         "✓ CustomConvNeXt         complete            0.9877    0/3",

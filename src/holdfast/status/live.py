@@ -66,12 +66,17 @@ def head_lines(status: Status) -> list[str]:
     done = f"{status.completed} of {status.total_backbones} backbones"
     if folds:
         done += f", {sum(job.state == COMPLETE for job in folds)} of {len(folds)} folds"
-    survived = sum(job.interruptions for job in status.jobs)
-    more = f"; {counted(survived, 'interruption')} survived" if survived else ""
-    left = f"; about {duration(status.time_left)} left" if status.time_left else ""
     who = printable_text(status.training or "nobody at this moment")
-    lines = [f"Complete:   {done}{more}", f"Training:   {who}{left}"]
+    lines = [f"Complete:   {done}", *_left(status), f"Training:   {who}"]
     return lines + saving_line(status)
+
+
+def _left(status: Status) -> list[str]:
+    count = sum(job.interruptions for job in status.jobs)
+    survived = f"{counted(count, 'interruption')} survived" if count else ""
+    left = f"about {duration(status.time_left)}" if status.time_left else ""
+    told = "; ".join(filter(None, [left, survived]))
+    return [f"{'Left' if left else 'So far'}:{' ' * (7 if left else 5)}{told}"] if told else []
 
 
 def fitting(rows: list[Row], room: int | None) -> tuple[list[Row], list[Row]]:
