@@ -27,6 +27,7 @@ def cli_page() -> str:
     group = typer.main.get_command(app)
     context = typer.Context(group, info_name="holdfast", max_content_width=80)
     parts = [NOTICE, "# Command line\n", _console("holdfast", group.get_help(context))]
+    parts.append(_COMPLETION)
     for name, command in _commands("holdfast", group):
         inner = typer.Context(command, info_name=name, max_content_width=80)
         parts += [f"## {name}\n", _console(name, command.get_help(inner))]
@@ -45,11 +46,17 @@ def _commands(name: str, group: Any) -> Iterator[tuple[str, Any]]:
             yield from _commands(f"{name} {word}", command)
 
 
+_COMPLETION = """`holdfast --install-completion` lets the shell (bash, zsh, fish, PowerShell)
+complete commands and options, and what `--backbones` (after each comma), `--backbone`, `--preset`,
+`--size`, `--engine`, `--on-change` and `--device` take.
+"""
+
 _SETTINGS = """Each option of `holdfast train` is also a key of the TOML file given by `--config`,
-with `_` for `-`. From weakest to strongest: default, preset, file, option. The resolved settings
-are recorded in the run; a start with others is refused (exit code 3), except for those marked
-*free*, which change no bit of the result, for more backbones, which are added, and for the stage
-settings of a backbone that has not begun.
+with `_` for `-`; `holdfast init` writes one with all of them, as comments. From weakest to
+strongest: default, preset, file, option. The resolved settings are recorded in the run; a start
+with others is refused (exit code 3), except for those marked *free*, which change no bit of the
+result, for more backbones, which are added, and for the stage settings of a backbone that has not
+begun.
 
 ```toml
 data = "photos"

@@ -78,6 +78,14 @@ def test_what_the_demo_changes_is_told(written: Path) -> None:
     assert '# One of "tiny", "full". In the demo: "tiny".\n#size = "full"\n' in text
 
 
+def test_readme_shows_what_is_written(written: Path) -> None:
+    """The excerpt in the README is from this file."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    excerpt = readme.partition("image_size holdfast.toml\n")[2].partition("```")[0]
+    assert len(excerpt.splitlines()) == 3
+    assert excerpt in written.read_text()
+
+
 @pytest.mark.parametrize("kind", ["file", "folder", "dangling link"])
 def test_existing_file_is_left_as_it_is(kind: str, tmp_path: Path) -> None:
     """One line, exit code 2, and nothing is written."""

@@ -13,6 +13,7 @@ from holdfast.storage.objects import viewed
 from holdfast.storage.objects.places import _scratches
 from tests.objects.fault_proxy import FaultProxy
 
+NAME = "CustomRegNet"
 MODEL = torch.nn.Linear(2, 2)
 
 
@@ -28,7 +29,7 @@ def manager(url: str) -> Iterator[CheckpointManager]:
 
 def save(manager: CheckpointManager, epoch: int) -> None:
     history = {"stage": ["head"] * epoch, "epoch": list(range(1, epoch + 1))}
-    manager.save_backbone_checkpoint("net", MODEL.state_dict(), epoch, {}, history, stage="head")
+    manager.save_backbone_checkpoint(NAME, MODEL.state_dict(), epoch, {}, history, stage="head")
 
 
 def until(watcher: Watcher, happened: Callable[[], bool]) -> None:
@@ -47,13 +48,13 @@ def test_run_at_a_url_is_read_again(
     with viewed(url) as directory:
         watcher = Watcher(directory, 10.0)
         assert watcher.status.directory == url
-        until(watcher, lambda: "net_head_epoch1.pth" in names(directory))
+        until(watcher, lambda: f"{NAME}_head_epoch1.pth" in names(directory))
         proxy.seen.clear()
         save(manager, 2)
-        until(watcher, lambda: [j.epoch for j in watcher.status.jobs if j.job == "net"] == [2])
+        until(watcher, lambda: [j.epoch for j in watcher.status.jobs if j.job == NAME] == [2])
         assert "process" in (watcher.status.training or "")
         fetched = [path for method, path in proxy.seen if method == "GET"]
-        assert not any("net_head_epoch1.pth" in path for path in fetched)
+        assert not any(f"{NAME}_head_epoch1.pth" in path for path in fetched)
 
         manager.close()
         until(watcher, lambda: watcher.status.training is None)
@@ -67,11 +68,11 @@ def test_store_that_stays_away_leaves_the_last_reading(
     manager.close()
     with viewed(url) as directory:
         watcher = Watcher(directory, 10.0)
-        assert [job.epoch for job in watcher.status.jobs if job.job == "net"] == [1]
+        assert [job.epoch for job in watcher.status.jobs if job.job == NAME] == [1]
         proxy.always(status=503)
         watcher.read()
         assert "503" in (watcher.trouble or "")
-        assert [job.epoch for job in watcher.status.jobs if job.job == "net"] == [1]
+        assert [job.epoch for job in watcher.status.jobs if job.job == NAME] == [1]
         proxy.heal()
         watcher.read()
         assert watcher.trouble is None
