@@ -43,7 +43,8 @@ def _row(row: Row) -> str:
 
 
 def _cell(tag: str, text: str, left: bool) -> str:
-    return f'<{tag} style="text-align:{"left" if left else "right"}">{_safe(text)}</{tag}>'
+    side = "left" if left else "right"
+    return f'<{tag} style="text-align:{side};padding:0.1em 0.6em">{_safe(text)}</{tag}>'
 
 
 def _safe(text: str) -> str:

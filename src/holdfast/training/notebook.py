@@ -10,7 +10,7 @@ from holdfast.training.settings import Progress
 
 _REST = 0.25  # seconds between two drawings, each of which is a message to the browser
 _TABLE = '<table style="width:auto;text-align:left">'
-_CELL = '<td style="text-align:left;white-space:nowrap">'
+_CELL = '<td style="text-align:left;white-space:nowrap;padding:0.1em 0.6em">'
 
 
 def in_notebook() -> bool:
