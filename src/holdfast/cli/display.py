@@ -119,7 +119,7 @@ class TerminalDisplay(Display):
     def series_ends(self, status: Status) -> None:
         """Show the table of all backbones."""
         self.console.print()
-        self.console.print(results_table(status), soft_wrap=False)
+        self.console.print(results_table(status, self.console.width), soft_wrap=False)
 
     def rate(self, progress: Progress) -> str:
         """Return a job's images per second since it was last asked, or the last such figure."""

@@ -25,7 +25,7 @@ def show_status(where: str | Path, as_json: bool) -> None:
         return
     console.out(render_text(status), highlight=False)
     if status.total_backbones and not status.remaining:
-        console.print(results_table(status))
+        console.print(results_table(status, console.width))
 
 
 def no_run(directory: str) -> str:

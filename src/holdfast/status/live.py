@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.status.rows import Row, rows_of
 from holdfast.status.snapshot import COMPLETE, FAILED, PENDING, STARTED, JobStatus, Status
-from holdfast.status.table import plain_table
+from holdfast.status.table import fitted, plain_table
 from holdfast.status.text import (
     CHANGED,
     MARKS,
@@ -123,11 +123,7 @@ def _table(status: Status, rows: list[Row], columns: int) -> "Table":
 
     table = plain_table(status)
     table.collapse_padding, table.caption = False, None
-    cells = _columns(rows)
-    for heading in _DROPPED_FIRST:
-        if _width(cells) <= columns:
-            break
-        cells.pop(heading, None)
+    cells = fitted(_columns(rows), _DROPPED_FIRST, columns, _GAP)
     for heading in cells:
         left = heading in ("Backbone", "State")
         table.add_column(heading, justify="left" if left else "right", no_wrap=True)
@@ -147,11 +143,6 @@ def _columns(rows: list[Row]) -> dict[str, list[str]]:
         "Resumed": [row.interruptions for row in rows],
     }
     return {heading: texts for heading, texts in cells.items() if any(texts)}
-
-
-def _width(cells: dict[str, list[str]]) -> int:
-    widths = [max(len(heading), *map(len, texts)) for heading, texts in cells.items()]
-    return sum(widths) + _GAP * (len(widths) - 1)
 
 
 def _wrapped(lines: list[str], columns: int) -> list[str]:
