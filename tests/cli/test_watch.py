@@ -16,8 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from holdfast.checkpoint import Ledger
+from holdfast.cli import app
 from holdfast.cli.watch import Watcher
 from holdfast.rundir import JOURNAL, KFOLD_PROGRESS, RECOVERY_STATE, JobName, Position
 from tests.status.whole import write_whole
@@ -282,6 +284,13 @@ def test_files_that_come_and_go_while_it_looks(directory: Path, ledger: Ledger) 
         watcher.read()
         os.waitpid(writer, 0)
         assert watcher.trouble is None
+
+
+def test_interval_alone_is_a_slip() -> None:
+    """Without --watch it would do nothing, so it is refused."""
+    done = CliRunner().invoke(app, ["status", "--interval", "3"])
+    assert done.exit_code == 2
+    assert "add --watch, or leave it out" in " ".join(done.output.split())
 
 
 def test_run_that_has_not_begun_is_waited_for(tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ def status(
         raise UsageError(
             "--watch is for people: for a program, call `holdfast status --json` again"
         )
+    if interval is not None and not watch:
+        raise UsageError("--interval is how often --watch looks: add --watch, or leave it out")
     if watch:
         from holdfast.cli.watch import watch_run
 

@@ -68,7 +68,7 @@ class Watcher:
     def verdict(self) -> int | None:
         """The exit code once nothing is left to wait for; None before."""
         left = {job.state for job in self.status.jobs} - {COMPLETE}
-        if not self.status.begun or self.trouble:
+        if self.trouble or not self.status.begun or not self.status.jobs:
             return None
         if not left:
             return EXIT_COMPLETE
