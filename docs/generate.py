@@ -148,7 +148,9 @@ def errors_page() -> str:
     """Return the tree of faults, and each with its exit code and what to do next."""
     tree = (errors.__doc__ or "").split("\n\n", 1)[1].rpartition("\n\n")[0].rstrip()
     rows = ["| exit code | fault | | what to do next |", "| --- | --- | --- | --- |"]
-    for code, name, text, next_step in sorted(_faults()):
+    for code, name, text, next_step in sorted(
+        _faults(), key=lambda row: (int(row[0].split(",")[0]), row)
+    ):
         rows.append(f"| {code} | `{name}` | {text} | {next_step} |")
     head = "# Faults and exit codes\n\n0: all complete. 130 and 143: interrupted, after saving.\n"
     return "\n".join([NOTICE, head, _MESSAGES, "\n".join(rows), "\n```text", tree, "```\n"])

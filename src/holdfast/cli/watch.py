@@ -96,9 +96,8 @@ def watch_run(where: str | Path, interval: float | None) -> int:
     console = Console(highlight=False, markup=False, emoji=False)
     follow = _in_terminal if console.is_terminal and not console.is_dumb_terminal else _in_pipe
     with _ends_on_sigterm(), viewed(where) as directory:
-        watcher = Watcher(directory, pause)
         try:
-            return follow(watcher, console)
+            return follow(Watcher(directory, pause), console)
         except KeyboardInterrupt:
             return _INTERRUPTED
 
