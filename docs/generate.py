@@ -27,6 +27,7 @@ def cli_page() -> str:
     group = typer.main.get_command(app)
     context = typer.Context(group, info_name="holdfast", max_content_width=80)
     parts = [NOTICE, "# Command line\n", _console("holdfast", group.get_help(context))]
+    parts.append(_COMPLETION)
     for name, command in _commands("holdfast", group):
         inner = typer.Context(command, info_name=name, max_content_width=80)
         parts += [f"## {name}\n", _console(name, command.get_help(inner))]
@@ -45,11 +46,17 @@ def _commands(name: str, group: Any) -> Iterator[tuple[str, Any]]:
             yield from _commands(f"{name} {word}", command)
 
 
+_COMPLETION = """`holdfast --install-completion` lets the shell (bash, zsh, fish, PowerShell)
+complete commands and options, and what `--backbones` (after each comma), `--backbone`, `--preset`,
+`--size`, `--engine`, `--on-change` and `--device` take.
+"""
+
 _SETTINGS = """Each option of `holdfast train` is also a key of the TOML file given by `--config`,
-with `_` for `-`. From weakest to strongest: default, preset, file, option. The resolved settings
-are recorded in the run; a start with others is refused (exit code 3), except for those marked
-*free*, which change no bit of the result, for more backbones, which are added, and for the stage
-settings of a backbone that has not begun.
+with `_` for `-`; `holdfast init` writes one with all of them, as comments. From weakest to
+strongest: default, preset, file, option. The resolved settings are recorded in the run; a start
+with others is refused (exit code 3), except for those marked *free*, which change no bit of the
+result, for more backbones, which are added, and for the stage settings of a backbone that has not
+begun.
 
 ```toml
 data = "photos"
@@ -138,19 +145,28 @@ def _millions(name: str, size: str, classes: int, pixels: int) -> str:
 
 
 def errors_page() -> str:
-    """Return the tree of faults, and each with its exit code."""
-    tree = (errors.__doc__ or "").split("\n\n", 1)[1].rstrip()
-    rows = ["| exit code | fault | |", "| --- | --- | --- |"]
-    for code, name, text in sorted(_faults()):
-        rows.append(f"| {code} | `{name}` | {text} |")
+    """Return the tree of faults, and each with its exit code and what to do next."""
+    tree = (errors.__doc__ or "").split("\n\n", 1)[1].rpartition("\n\n")[0].rstrip()
+    rows = ["| exit code | fault | | what to do next |", "| --- | --- | --- | --- |"]
+    for code, name, text, next_step in sorted(
+        _faults(), key=lambda row: (int(row[0].split(",")[0]), row)
+    ):
+        rows.append(f"| {code} | `{name}` | {text} | {next_step} |")
     head = "# Faults and exit codes\n\n0: all complete. 130 and 143: interrupted, after saving.\n"
-    return "\n".join([NOTICE, head, "\n".join(rows), "\n```text", tree, "```\n"])
+    return "\n".join([NOTICE, head, _MESSAGES, "\n".join(rows), "\n```text", tree, "```\n"])
 
 
-def _faults() -> Iterator[tuple[int, str, str]]:
+_MESSAGES = """Each message says in one line what was wrong, where, and what to do next; the table
+says what helps against all of a kind.
+"""
+
+
+def _faults() -> Iterator[tuple[str, str, str, str]]:
     for name, thing in vars(errors).items():
-        if inspect.isclass(thing) and issubclass(thing, errors.HoldfastError):
-            yield thing.exit_code, name, (thing.__doc__ or "").splitlines()[0]
+        if inspect.isclass(thing) and issubclass(thing, (errors.HoldfastError, errors.Interrupted)):
+            own = isinstance(thing.exit_code, int)
+            code = str(thing.exit_code) if own else "130, 143"  # of the signal
+            yield code, name, (thing.__doc__ or "").splitlines()[0], thing.next_step
 
 
 def _console(command: str, text: str) -> str:

@@ -125,7 +125,8 @@ def test_stages_without_epochs_are_left_out() -> None:
 
 FILE = "settings.toml"
 BAD = {  # what is written in the file: what is said of it
-    "fold = 3": "fold: no such setting",
+    "fold = 3": "fold: no such setting; did you mean folds",
+    "zzz = 3": "zzz: no such setting; `holdfast init` writes all there are",
     "[head]\nlearnin_rate = 1": "head.learnin_rate: no such setting; did you mean learning_rate?",
     "[overrides.CustomMaxViT.fintune]\naugment = true": "overrides.CustomMaxViT.fintune: no such",
     "[overrides.CustomMaxViT.head]\nlr = 1": "overrides.CustomMaxViT.head.lr: no such setting",
@@ -142,8 +143,8 @@ BAD = {  # what is written in the file: what is said of it
     "image_size = 1010": "image_size: must be a multiple of 32, such as 1024 (got 1010)",
     "image_size = 16": "image_size: must be at least 32 (got 16)",
     "epochs_head = 0\nepochs_finetune = 0": "epochs_head and epochs_finetune are both 0",
-    "preset = 'quick'": "preset: 'quick' is not one of demo, full",
-    "preset = ['demo']": "preset: ['demo'] is not one of demo, full",
+    "preset = 'quick'": "preset: use demo or full (got 'quick')",
+    "preset = ['demo']": "preset: use demo or full (got ['demo'])",
     "device = 'xcpu'": "device: use auto, cpu, cuda or cuda:N (got 'xcpu')",
     "device = 'cuda:x'": "device: ",
     "backbones = 5": "backbones: ",

@@ -26,9 +26,11 @@ WITHOUT_TORCH = [
     "import holdfast.cli.supervise",
     "import holdfast.cli.train",
     "import holdfast.cli.autostart",
+    "import holdfast.cli.watch",
+    "import holdfast; holdfast.read('.'), holdfast.train",
     "from config.settings import BACKBONES",
 ]
-COMMANDS_WITHOUT_TORCH = [["--help"], ["--version"], ["train", "--help"], ["status"]]
+COMMANDS_WITHOUT_TORCH = [["--help"], ["--version"], ["train", "--help"], ["status"], ["init"]]
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

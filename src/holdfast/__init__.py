@@ -1,7 +1,9 @@
 """Holdfast trains a whole series of image backbones to completion on machines that crash.
 
 >>> import holdfast
->>> run = holdfast.open("checkpoints")
+>>> run = holdfast.open("checkpoints")  # to train, in a loop of your own
+>>> status = holdfast.read("checkpoints")  # to look
+>>> status = holdfast.train(data="photos")  # to train, as the command does
 
 Importing it imports no torch; the names below are loaded when they are used.
 """
@@ -10,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.checkpoint import CheckpointManager
+    from holdfast.cli import train_and_read as train
     from holdfast.config import BACKBONES
     from holdfast.inference import load
+    from holdfast.status import read_run as read
     from holdfast.training import open_run as open  # noqa: A004 - as in gzip.open
 
 __version__ = "0.1.0"
 
-__all__ = ["BACKBONES", "CheckpointManager", "load", "open"]
+__all__ = ["BACKBONES", "CheckpointManager", "load", "open", "read", "train"]
 
 
 def __dir__() -> list[str]:
@@ -40,4 +44,12 @@ def __getattr__(name: str) -> Any:
         from holdfast.training import open_run
 
         return open_run
+    if name == "read":
+        from holdfast.status import read_run
+
+        return read_run
+    if name == "train":
+        from holdfast.cli import train_and_read
+
+        return train_and_read
     raise AttributeError(f"module 'holdfast' has no attribute {name!r}")

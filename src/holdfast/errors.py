@@ -19,7 +19,8 @@ HoldfastError                      1
 KeyboardInterrupt, SystemExit
 └── Interrupted                    130 or 143, after saving; no ``except Exception`` eats it
 
-A message says what, where, and what to do next, in one line.
+A message says what, where, and what to do next, in one line; a class's ``next_step``, what helps
+against all of its kind.
 """
 
 from collections.abc import Sequence
@@ -35,6 +36,10 @@ class HoldfastError(Exception):
     """The root of Holdfast's own faults; each arrives in another process as it was raised."""
 
     exit_code = EXIT_JOB_FAILED
+    next_step = (
+        "See above what training said, mend that, and run the same command again: nothing "
+        "saved is lost."
+    )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be made again from what was said, not from what `__init__` made that of."""
@@ -51,14 +56,19 @@ class UsageError(HoldfastError):
     """A command or a call that cannot be carried out as given."""
 
     exit_code = 2
+    next_step = "Type what the message asks for; `holdfast --help` shows what there is."
 
 
 class ConfigError(UsageError):
     """A setting has a value that cannot be used."""
 
+    next_step = "Mend the setting that is named; `holdfast init` writes a file with every setting."
+
 
 class UnknownBackboneError(UsageError):
     """No backbone has this name."""
+
+    next_step = "Take one of the names that the message, or `holdfast backbones`, lists."
 
     def __init__(self, name: str, near: Sequence[str] = ()) -> None:
         hint = f"did you mean {' or '.join(near)}?" if near else "`holdfast backbones` lists them"
@@ -69,16 +79,26 @@ class DataError(HoldfastError):
     """The images, or the folder they are in, cannot be trained on."""
 
     exit_code = 2
+    next_step = "Mend the folder as the message says, or name another: `holdfast train --data DIR`."
 
 
 class RecoveryRefusedError(HoldfastError):
     """The run cannot be continued exactly, so it is not continued."""
 
     exit_code = 3
+    next_step = (
+        "Start it as it was started, decide by `holdfast train --on-change`, or give the run "
+        "up: `holdfast reset`."
+    )
 
 
 class DamagedCheckpointError(RecoveryRefusedError):
     """A checkpoint is not what was written, or not what its name says."""
+
+    next_step = (
+        "`holdfast verify --repair` sets it aside, and so does the next `holdfast train`, "
+        "which goes on from the one before."
+    )
 
     def __init__(self, path: object, reason: str) -> None:
         self.reason = reason
@@ -89,22 +109,35 @@ class DirectoryInUseError(HoldfastError):
     """Another process trains in this checkpoint directory."""
 
     exit_code = 4
+    next_step = (
+        "Wait for the process that is named, or stop it; `holdfast status --watch` only "
+        "looks, and works meanwhile."
+    )
 
 
 class LeaseLostError(DirectoryInUseError):
     """Another process has taken over the run on object storage while this one was cut off."""
+
+    next_step = (
+        "Look who trains there, by `holdfast status`; if nobody does, run the same command again."
+    )
 
 
 class SupersededError(HoldfastError):
     """This job was given to another process, which goes on from what was saved."""
 
     exit_code = 4
+    next_step = "Nothing: the other process goes on, and `holdfast status` shows how far it is."
 
 
 class StorageError(HoldfastError):
     """The file system refused an operation that durability needs."""
 
     exit_code = 5
+    next_step = (
+        "Free space, give the rights, or wait for the store, as the message says; then run "
+        "the same command again."
+    )
 
     def __init__(self, message: str, errno: int | None = None) -> None:
         self.errno = errno
@@ -114,17 +147,37 @@ class StorageError(HoldfastError):
 class ExportError(HoldfastError):
     """A model cannot be exported, or the file says something else; it is not kept."""
 
+    next_step = (
+        "Try another format, `holdfast export --format`: the message names the largest difference "
+        "from torch, or what could not be exported."
+    )
+
 
 class JobFailedError(HoldfastError):
     """A job ends without a result; the series goes on."""
+
+    next_step = (
+        "Mend what the message quotes; the next `holdfast train` tries the job again from its "
+        "newest checkpoint."
+    )
 
 
 class TrainingDivergedError(JobFailedError):
     """The loss became NaN or infinite."""
 
+    next_step = (
+        "Lower the learning rate, for this backbone alone in the table overrides (`holdfast "
+        "init`), then `holdfast reset --backbone NAME` and train it anew."
+    )
+
 
 class RanksDiedError(JobFailedError):
     """The processes that train a job together died, and starting them again did not help."""
+
+    next_step = (
+        "Look for what ends them, mostly want of memory; fewer ranks or a smaller batch need "
+        "less, on a run begun anew: `holdfast train --gpus-per-job`, `--batch-size`."
+    )
 
 
 class Interrupted(KeyboardInterrupt, SystemExit):
@@ -132,6 +185,8 @@ class Interrupted(KeyboardInterrupt, SystemExit):
 
     Uncaught, it ends a script with its exit code and without a traceback.
     """
+
+    next_step = "Run the same command again: it goes on from here."
 
     def __init__(self, signal_number: int, where: str = "") -> None:
         self.signal_number = signal_number

@@ -115,7 +115,7 @@ def test_no_good_image_at_all_is_an_error(make_folder: MakeFolder, tmp_path: Pat
     root = make_folder({"a": 0, "b": 0})
     for name in "ab":
         (root / name / "x.heic").write_bytes(b"0000ftypheic")
-    with pytest.raises(DataError, match=r"none of the 2 images can be read: a/x\.heic"):
+    with pytest.raises(DataError, match=r"none of the 2 images can be read \(a/x\.heic"):
         prepare(open_folder(root), tmp_path / "c", resize=6, max_bad_images=1.0)
 
 

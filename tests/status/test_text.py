@@ -125,6 +125,17 @@ def test_table_fits_80_columns(crowded: Path) -> None:
     assert sum("0.988 ± 0.000 (9/10)" in line for line in lines) == 6
 
 
+@pytest.mark.parametrize("columns", [35, 40, 60])
+def test_narrow_table_drops_columns_not_names(crowded: Path, columns: int) -> None:
+    """Where there is less room, names and accuracies are the last to go."""
+    status, out = read_status(crowded), StringIO()
+    Console(file=out, width=columns).print(results_table(status, columns))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= columns
+    assert sum("0.9877" in line for line in lines) == 6
+    assert all(any(line.startswith(name) for line in lines) for name in BACKBONES)
+
+
 def test_text_of_an_empty_directory(tmp_path: Path) -> None:
     """It says that nothing has been done, and what would be first."""
     text = render_text(read_status(tmp_path, BACKBONES))

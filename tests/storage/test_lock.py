@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import DirectoryInUseError
-from holdfast.storage import DirectoryLock
+from holdfast.storage import DirectoryLock, who_holds
 
 HOLD = """
 import sys
@@ -126,6 +126,17 @@ def test_taking_it_again_in_one_process_is_counted(path: Path) -> None:
     assert in_use_for_others(path)
     second.release()
     assert not in_use_for_others(path)
+
+
+def test_process_that_has_given_it_back_holds_it_no_more(path: Path) -> None:
+    """A notebook lives on after its training: it does not take itself for somebody who trains."""
+    lock, again = DirectoryLock(path), DirectoryLock(path)
+    lock.acquire()
+    again.acquire()
+    lock.release()
+    assert f"process {os.getpid()} on" in (who_holds(path) or "")
+    again.release()
+    assert who_holds(path) is None
 
 
 def test_other_threads_of_the_process_may_write(path: Path) -> None:

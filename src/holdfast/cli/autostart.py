@@ -35,7 +35,10 @@ def enable(where: str | Path) -> int:
     enabled = _install("enable", path.name)
     if enabled.returncode != 0:
         remove(path)
-        raise UsageError(f"{path}: systemctl --user enable failed: {_reason(enabled)}")
+        raise UsageError(
+            f"{path}: systemctl --user enable failed: {_reason(enabled)}; mend that, or let this "
+            f"system run, at boot, {by_hand(started)}"
+        )
     _say(f"✓ Enabled: {path}")
     if manager.returncode == 0:
         _say(f"  Start it now, not only at boot: systemctl --user start {path.name}")
@@ -126,7 +129,10 @@ def _running(name: str) -> str:
 
 def _check(verb: str, done: subprocess.CompletedProcess[str]) -> None:
     if done.returncode != 0:
-        raise UsageError(f"systemctl --user {verb} failed: {_reason(done)}")
+        raise UsageError(
+            f"systemctl --user {verb} failed: {_reason(done)}; mend that, and run the same command "
+            "again"
+        )
 
 
 def _install(verb: str, name: str) -> subprocess.CompletedProcess[str]:

@@ -1,17 +1,17 @@
-"""What a series looks like in a terminal, and in a pipe."""
+"""What a series looks like in a terminal, in a notebook, and in a pipe."""
 
+import sys
 import time
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn
-from rich.progress import Progress as Bars
 
+from holdfast.cli.bars import TerminalBars
 from holdfast.pipeline import Display
 from holdfast.rundir import JobName, Position, Result
-from holdfast.status import Status, results_table, resume_lines
-from holdfast.training import Progress
+from holdfast.status import Status, duration, results_table, resume_lines
+from holdfast.training import NotebookBars, Progress
 
 _LISTED = 5  # unreadable images named one by one
 _COLUMNS = 80
@@ -119,7 +119,7 @@ class TerminalDisplay(Display):
     def series_ends(self, status: Status) -> None:
         """Show the table of all backbones."""
         self.console.print()
-        self.console.print(results_table(status), soft_wrap=False)
+        self.console.print(results_table(status, self.console.width), soft_wrap=False)
 
     def rate(self, progress: Progress) -> str:
         """Return a job's images per second since it was last asked, or the last such figure."""
@@ -161,16 +161,9 @@ class PlainDisplay(TerminalDisplay):
 class RichDisplay(TerminalDisplay):
     """A bar for the series, one for each job in training, and where it is one, its epoch's."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, bars: TerminalBars | NotebookBars) -> None:
         super().__init__(console)
-        self._bars = Bars(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=16),
-            TextColumn("{task.fields[info]}", markup=False),
-            console=console,
-            transient=True,
-        )
-        self._tasks: dict[str, TaskID] = {}
+        self._bars = bars
         self._jobs = (0, 0)
         self._fractions: dict[JobName, float] = {}
         """How much is done of each job in training."""
@@ -187,10 +180,9 @@ class RichDisplay(TerminalDisplay):
 
     def decoding(self, done: int, total: int) -> None:
         """Move the bar of decoded images."""
-        self._bars.start()
-        self._show("decoding", "Decoding", done / total, f"{done}/{total} images")
+        self._bars.show("decoding", "Decoding", done / total, f"{done}/{total} images")
         if done == total:
-            self._remove("decoding")
+            self._bars.remove("decoding")
 
     def series_begins(self, status: Status, work: dict[JobName, float]) -> None:
         """Show the series' bar."""
@@ -203,7 +195,7 @@ class RichDisplay(TerminalDisplay):
         super().job_begins(job, resumed_from)
         self._fractions[job] = 0.0
         self._measured[job] = ""
-        self._remove("epoch")
+        self._bars.remove("epoch")
 
     def progress(self, progress: Progress) -> None:
         """Move the bars of a job and of the series."""
@@ -213,17 +205,17 @@ class RichDisplay(TerminalDisplay):
         if progress.measured:
             self._measured[job] = f"val acc {progress.measured.get('accuracy', 0.0):.3f}"
         self._show_series()
-        if str(job) not in self._tasks and len(self._tasks) > _MOST_BARS:
+        if str(job) not in self._bars.keys and len(self._bars.keys) > _MOST_BARS:
             return
         stage = (
             f"{position.stage} epoch {min(position.epoch + 1, progress.epochs)}/{progress.epochs}"
         )
         info = "  ".join(filter(None, [stage, self._measured.get(job)]))
-        self._show(str(job), str(job), progress.fraction, info)
+        self._bars.show(str(job), str(job), progress.fraction, info)
         if not progress.measured and len(self._fractions) == 1:
             figures = "  ".join(filter(None, [figures_of(progress), self.rate(progress)]))
             share = position.step / progress.steps if progress.steps else 0.0
-            self._show("epoch", "Epoch", share, f"{position.step}/{progress.steps}  {figures}")
+            self._bars.show("epoch", "Epoch", share, f"{position.step}/{progress.steps}  {figures}")
 
     def job_ends(self, job: JobName, result: Result) -> None:
         """Count a job."""
@@ -244,28 +236,31 @@ class RichDisplay(TerminalDisplay):
         done, total = self._jobs
         self._jobs = (done + 1, total)
         self._fractions.pop(job, None)
-        self._remove(str(job))
-        self._remove("epoch")
+        self._bars.remove(str(job))
+        self._bars.remove("epoch")
         self._show_series()
 
     def _show_series(self) -> None:
         done, total = self._jobs
-        hidden = len(self._fractions) - len(self._tasks.keys() & {*map(str, self._fractions)})
+        hidden = len(self._fractions) - len(self._bars.keys & {*map(str, self._fractions)})
         more = f"{hidden} more in training" if hidden > 1 else ""
         info = "  ".join(filter(None, [f"{done}/{total} jobs", self.estimate.left, more]))
         share = (done + sum(self._fractions.values())) / max(total, 1)
-        self._show("series", "Series", share, info)
+        self._bars.show("series", "Series", share, info)
 
-    def _remove(self, key: str) -> None:
-        if key in self._tasks:
-            self._bars.remove_task(self._tasks.pop(key))
 
-    def _show(self, key: str, description: str, share: float, info: str) -> None:
-        if key not in self._tasks:
-            self._tasks[key] = self._bars.add_task("", total=1.0, info="")
-        self._bars.update(
-            self._tasks[key], description=f"{description:<22}", completed=share, info=info
+class NotebookDisplay(RichDisplay):
+    """The same bars below a notebook's cell; the table is what `holdfast.train` returns."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Console(file=sys.stdout, force_jupyter=False, highlight=False, soft_wrap=True),
+            NotebookBars(),
         )
+
+    def series_ends(self, status: Status) -> None:
+        """Leave the series' bar as it is."""
+        self._bars.stop()
 
 
 def figures_of(progress: Progress) -> str:
@@ -274,11 +269,3 @@ def figures_of(progress: Progress) -> str:
         accuracy = progress.measured.get("accuracy", float("nan"))
         return f"val loss {progress.measured.get('loss', float('nan')):.4f} acc {accuracy:.4f}"
     return "  ".join(f"{name} {value:.3f}" for name, value in progress.means.items())
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it: 40 s, 12 min, 3 h 20 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

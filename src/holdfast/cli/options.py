@@ -1,14 +1,20 @@
 """The options of several commands, and of ``train`` one for each setting that changes often."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from holdfast.cli import completion
 
-def _option(flag: str, text: str, metavar: str) -> Any:
-    return typer.Option(flag, help=text, metavar=metavar, show_default=False)
+
+def _option(
+    flag: str, text: str, metavar: str, complete: Callable[[str], list[str]] | None = None
+) -> Any:
+    return typer.Option(
+        flag, help=text, metavar=metavar, show_default=False, autocompletion=complete
+    )
 
 
 _DATA = "Folder with one sub-folder per class, or with train/, val/, test/. Without it: the demo."
@@ -27,13 +33,22 @@ OneBackbone = Annotated[
 Config = Annotated[Path | None, _option("--config", "Settings from a TOML file.", "FILE")]
 Preset = Annotated[
     str | None,
-    _option("--preset", "Where defaults come from: demo, or full with --data.", "demo|full"),
+    _option(
+        "--preset",
+        "Where defaults come from: demo, or full with --data.",
+        "demo|full",
+        completion.one_of("preset"),
+    ),
 ]
 Backbones = Annotated[
-    str | None, _option("--backbones", "Which to train. (default all)", "A,B,…|all")
+    str | None,
+    _option("--backbones", "Which to train. (default all)", "A,B,…|all", completion.backbone_list),
 ]
 Size = Annotated[
-    str | None, _option("--size", "Size of the backbones. (default full)", "tiny|full")
+    str | None,
+    _option(
+        "--size", "Size of the backbones. (default full)", "tiny|full", completion.one_of("size")
+    ),
 ]
 ImageSize = Annotated[
     int | None, _option("--image-size", "Side of the images, a multiple of 32. (default 224)", "PX")
@@ -61,7 +76,8 @@ Overhead = Annotated[
 ]
 Seed = Annotated[int | None, _option("--seed", "Decides every random number. (default 42)", "N")]
 Device = Annotated[
-    str | None, _option("--device", "Where to compute. (default auto)", "auto|cpu|cuda[:N]")
+    str | None,
+    _option("--device", "Where to compute. (default auto)", "auto|cpu|cuda[:N]", completion.device),
 ]
 MaxBadImages = Annotated[
     float | None,
@@ -73,10 +89,14 @@ OnChange = Annotated[
         "--on-change",
         "What to do with a run that was started otherwise. (default refuse)",
         "refuse|restart-affected|continue",
+        completion.one_of("on_change"),
     ),
 ]
 Engine = Annotated[
-    str | None, _option("--engine", "Who trains the jobs. (default local)", "local|ray")
+    str | None,
+    _option(
+        "--engine", "Who trains the jobs. (default local)", "local|ray", completion.one_of("engine")
+    ),
 ]
 RayAddress = Annotated[
     str | None,

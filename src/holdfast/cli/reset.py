@@ -24,7 +24,10 @@ def reset_run(where: str | Path, backbone: str | None, yes: bool) -> None:
         check_directory(directory, "nothing to reset")
         state = load_state(directory)
         if state is None:
-            raise UsageError(f"{shown(directory)}: no run is recorded here, nothing to reset")
+            raise UsageError(
+                f"{shown(directory)}: no run is recorded here, nothing to reset; is it "
+                "another --checkpoint-dir?"
+            )
         known = [*state.backbones, *state.completed_backbones]
         if backbone is not None and backbone not in known:
             raise UnknownBackboneError(backbone, difflib.get_close_matches(backbone, known, n=3))

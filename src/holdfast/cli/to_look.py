@@ -6,6 +6,7 @@ import typer
 
 from holdfast.cli import options
 from holdfast.cli.faults import reports_faults
+from holdfast.errors import UsageError
 
 commands = typer.Typer()
 
@@ -15,11 +16,36 @@ commands = typer.Typer()
 def status(
     checkpoint_dir: options.RunDirectory = options.DEFAULT_DIRECTORY,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on showing it, until the series is complete.")
+    ] = False,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            metavar="S",
+            help="Seconds between two looks of --watch. (default 2; at a URL 10)",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Show how the run stands, also while it trains.
 
-    Needs no torch.
+    Needs no torch. With --watch a table that fits the terminal, or in a pipe a line for each
+    change; it ends with exit code 0 when all is complete, 1 when what is left has failed, and 130
+    on Ctrl-C, which leaves the training alone.
     """
+    if watch and as_json:
+        raise UsageError(
+            "--watch is for people: for a program, call `holdfast status --json` again"
+        )
+    if interval is not None and not watch:
+        raise UsageError("--interval is how often --watch looks: add --watch, or leave it out")
+    if watch:
+        from holdfast.cli.watch import watch_run
+
+        raise typer.Exit(watch_run(checkpoint_dir, interval))
+
     from holdfast.cli.status import show_status
 
     show_status(checkpoint_dir, as_json)

@@ -1,10 +1,11 @@
 """The commands that train."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli import options
+from holdfast.cli import completion, options
 from holdfast.cli.faults import reports_faults
 
 commands = typer.Typer()
@@ -94,12 +95,33 @@ def prove(
     raise typer.Exit(prove_series(flags, config, flags.pop("steps", _DEFAULT_STEPS), kills))
 
 
+@commands.command("init")
+@reports_faults
+def write_settings(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = Path(
+        "holdfast.toml"
+    ),
+) -> None:
+    """Write a settings file: every setting, its meaning, its default.
+
+    All are comments, so the file changes nothing until you do. An existing one stays as it is.
+    """
+    from holdfast.cli.init import write_settings
+
+    write_settings(file)
+
+
 @commands.command()
 @reports_faults
 def reset(
     checkpoint_dir: options.RunDirectory = options.DEFAULT_DIRECTORY,
     backbone: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Forget this backbone only.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Forget this backbone only.",
+            autocompletion=completion.backbone_of_run,
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:

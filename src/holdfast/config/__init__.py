@@ -9,7 +9,9 @@ from holdfast.config.run_config import (
     AugmentConfig,
     RunConfig,
     StageConfig,
+    choices,
 )
+from holdfast.config.template import settings_template
 
 __all__ = [
     "AugmentConfig",
@@ -19,5 +21,7 @@ __all__ = [
     "PRESETS",
     "RunConfig",
     "StageConfig",
+    "choices",
     "resolve",
+    "settings_template",
 ]

@@ -24,7 +24,7 @@ def explain(error: ValidationError, file: Path | None, prefix: str = "") -> str:
     first = error.errors()[0]
     where = prefix + ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        message = f"no such setting{_near(str(first['loc'][-1]))}"
+        message = f"no such setting; {_near(str(first['loc'][-1]))}"
     else:
         words = _WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
         message = words.format(**first.get("ctx", {})) if first["type"] in _WORDS else words
@@ -33,7 +33,7 @@ def explain(error: ValidationError, file: Path | None, prefix: str = "") -> str:
 
 
 def _near(name: str) -> str:
-    """Return a question with the settings that ``name`` may be a slip of."""
+    """Ask for the settings that ``name`` may be a slip of, or say where all of them stand."""
     known = {key for model in (RunConfig, StageConfig, AugmentConfig) for key in model.model_fields}
     near = difflib.get_close_matches(name, sorted(known), n=2)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"did you mean {' or '.join(near)}?" if near else "`holdfast init` writes all there are"

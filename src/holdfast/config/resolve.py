@@ -26,7 +26,7 @@ def resolve(given: Mapping[str, Any], file: Path | None = None) -> RunConfig:
     if preset == "full" and not settings.get("data"):
         raise ConfigError("preset: full is for your own images; add --data DIR, or leave it out")
     if preset not in list(PRESETS):  # a list, because TOML may give what has no hash
-        raise ConfigError(f"preset: {preset!r} is not one of {', '.join(PRESETS)}")
+        raise ConfigError(f"preset: use {' or '.join(PRESETS)} (got {preset!r})")
     merged = _merge(PRESETS[preset], {**settings, "preset": preset})
     defaults = {stage: RunConfig.model_fields[stage].default for stage in ("head", "finetune")}
     merged = _merge({stage: d.model_dump() for stage, d in defaults.items()}, merged)
@@ -72,4 +72,6 @@ def _read_toml(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ConfigError(f"{file}: no such file; `--config` names a TOML file") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{file}: {error}") from None
+        raise ConfigError(
+            f"{file}: {error}; mend it, or write a fresh one with `holdfast init`"
+        ) from None

@@ -1,6 +1,6 @@
 """The settings of a run, and the default of each."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -37,18 +37,22 @@ class StageConfig(_Settings):
     """Whether training images are augmented. A head stage without it computes the frozen
     backbone's features once, not in each epoch."""
     weight_decay: float = Field(1e-4, ge=0)
+    """AdamW's; biases and norms are spared."""
     warmup_epochs: float = Field(1.0, ge=0)
     """Linear warm-up; a cosine to zero follows."""
     clip_norm: float = Field(1.0, gt=0)
     """Gradients are scaled down to this global norm."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)
+    """Share of the target that is spread over all classes."""
 
 
 class AugmentConfig(_Settings):
     """Random changes to a training image, drawn for each sample."""
 
     horizontal_flip: float = Field(0.5, ge=0, le=1)
+    """Probability that left and right change places."""
     vertical_flip: float = Field(0.3, ge=0, le=1)
+    """Probability that an image is stood on its head."""
     rotation: float = Field(15.0, ge=0, le=180)
     """Largest angle, in degrees, either way."""
     jitter: float = Field(0.2, ge=0, le=1)
@@ -59,29 +63,36 @@ class StageOverrides(_Settings):
     """What one backbone changes of each stage."""
 
     head: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the table head, for this backbone."""
     finetune: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the table finetune, for this backbone."""
 
 
 class RunConfig(_Settings):
     """Everything that decides what a run trains and how."""
 
-    data: str | None = None
+    data: str | None = Field(None, examples=["photos"])
     """A folder with one sub-folder per class, or with train/, val/ and test/ inside; without
     one, scikit-learn's digits. A URL, such as ``s3://bucket/photos``, will do."""
     checkpoint_dir: str = "checkpoints"
     """A folder, or a URL such as ``s3://bucket/run``."""
-    preset: Literal["demo", "full"] | None = None
+    preset: Literal["demo", "full"] | None = Field(None, examples=["full"])
     """Where the other defaults come from: demo without data, full with it."""
     backbones: tuple[str, ...] = tuple(BACKBONES)
+    """Which to train, in this order; all of them unless named."""
     size: Literal["tiny", "full"] = "full"
+    """Size of the backbones."""
     image_size: int = Field(224, ge=32, le=1024)
     """Side of the square that a backbone sees, in pixels; a multiple of 32."""
     batch_size: int = Field(32, ge=2)
+    """Images of a step."""
     epochs_head: int = Field(40, ge=0)
+    """Epochs with the backbone frozen; 0 leaves the stage out."""
     epochs_finetune: int = Field(25, ge=0)
+    """Epochs in which all learns; 0 leaves the stage out."""
     folds: int = Field(5, ge=0)
     """Cross-validation folds of each backbone; 0 for none."""
-    fold_backbones: tuple[str, ...] | None = None
+    fold_backbones: tuple[str, ...] | None = Field(None, examples=[("CustomConvNeXt",)])
     """Which backbones are cross-validated; all of them unless named."""
     patience: int = Field(5, ge=1)
     """Epochs of a stage without a better validation accuracy before the stage stops."""
@@ -89,10 +100,13 @@ class RunConfig(_Settings):
     """Checkpoints of a backbone to keep; at least 2, because the newest may be the one being
     written when the power fails."""
     seed: int = Field(42, ge=0)
+    """Decides every random number."""
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """Where to compute: auto (cuda where there is one), cpu, cuda or cuda:N."""
     threads: int = Field(0, ge=0)
     """CPU threads of torch; 0 takes what the machine has at the first start, and keeps it."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the forward pass: auto is bfloat16 on a cuda device that has it, else float32."""
     max_bad_images: float = Field(0.01, ge=0, le=1)
     """Share of unreadable images that is tolerated; one always is."""
     on_change: Literal["refuse", "restart-affected", "continue"] = "refuse"
@@ -100,25 +114,28 @@ class RunConfig(_Settings):
     on, with results that say that they are not those of an undisturbed run."""
     overhead: float = Field(0.01, gt=0, le=1)
     """Share of the training time that checkpoints may cost: they are made as often as it allows."""
-    save_interval: float | None = Field(None, ge=0)
+    save_interval: float | None = Field(None, ge=0, examples=[60.0])
     """Seconds between checkpoints inside an epoch, where `overhead` is not to decide."""
     engine: Literal["local", "ray"] = "local"
     """Who trains the jobs: this process, one after the other, or Ray, on all its machines."""
-    ray_address: str | None = None
+    ray_address: str | None = Field(None, examples=["auto"])
     """Which Ray: auto (the one that runs here), local (one of its own), or HOST:PORT; unless
     given, the one that runs here, or else one of its own."""
-    cpus_per_job: int | None = Field(None, ge=1)
+    cpus_per_job: int | None = Field(None, ge=1, examples=[4])
     """CPUs that Ray sets aside for a job; the threads of its ranks, unless given."""
-    gpus_per_job: int | None = Field(None, ge=0)
+    gpus_per_job: int | None = Field(None, ge=0, examples=[2])
     """GPUs that train a job together, each with a process of its own, a rank; Ray sets as many
     aside for it. One, unless given, where jobs train on cuda."""
-    ranks: int | None = Field(None, ge=1)
+    ranks: int | None = Field(None, ge=1, examples=[2])
     """Processes that share each batch of a job, where there are no GPUs to say how many."""
-    max_parallel: int | None = Field(None, ge=1)
+    max_parallel: int | None = Field(None, ge=1, examples=[8])
     """Jobs that Ray trains at a time, at most; as many as have room, unless given."""
     head: StageConfig = StageConfig(learning_rate=2e-3, augment=False)
+    """How the first stage learns, in which the backbone is frozen."""
     finetune: StageConfig = StageConfig(learning_rate=1e-3, augment=True)
+    """How the second stage learns, in which all learns."""
     augment: AugmentConfig = AugmentConfig()
+    """Random changes to a training image, drawn for each sample."""
     overrides: dict[str, StageOverrides] = Field(default_factory=dict)
     """Stage settings of single backbones: ``{"CustomDeiTStyle": {"finetune": {…}}}``."""
 
@@ -202,3 +219,14 @@ FREE_TO_CHANGE = frozenset(
     }
 )
 """Settings that change no bit of the result; what the data are, their digest says."""
+
+
+def choices(setting: str) -> tuple[str, ...]:
+    """Return the words that a setting may be; none where it may be others too."""
+    return _words_of(RunConfig.model_fields[setting].annotation)
+
+
+def _words_of(annotation: Any) -> tuple[str, ...]:
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return next((words for part in get_args(annotation) if (words := _words_of(part))), ())

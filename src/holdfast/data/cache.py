@@ -185,7 +185,10 @@ def _describe(
 def _check_bad(source: Source, bad: dict[int, str], share: float) -> None:
     total = len(source.names)
     if len(bad) == total:
-        raise DataError(f"none of the {total} images can be read: {_listed(source, bad)}")
+        raise DataError(
+            f"none of the {total} images can be read ({_listed(source, bad)}): mend them, or name "
+            "another folder by --data"
+        )
     allowed = max(1, int(share * total + 1e-9))  # 0.29 of 100 is 29
     if len(bad) > allowed:
         raise DataError(

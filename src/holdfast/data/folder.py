@@ -187,7 +187,9 @@ def _check_classes(root: Path, class_sets: dict[str, set[str]], least: int) -> N
         raise DataError(f"{root} holds no class: give a folder with one sub-folder per class")
     _check_duplicates(root, everything)
     if len(everything) < least:
-        raise DataError(f"{root} holds one class only, {everything[0]}: at least two are needed")
+        raise DataError(
+            f"{root} holds one class only, {everything[0]}: at least two are needed; add a folder"
+        )
     train = next(iter(class_sets.values()))
     for part, classes in class_sets.items():
         if unknown := sorted(classes - train):

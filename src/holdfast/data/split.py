@@ -38,7 +38,7 @@ def split_indices(
     """
     count = max(len(classes or ()), int(labels.max(initial=-1)) + 1)
     if count < 2:
-        raise DataError(f"{count} class found: at least two are needed")
+        raise DataError(f"{count} class found: at least two are needed, each a folder; add another")
     given = np.full(len(labels), TRAIN, dtype=np.int8) if predefined is None else predefined
     parts = given.copy()
     missing = [part for part in (VAL, TEST) if not (given == part).any()]

@@ -117,7 +117,10 @@ def _device(wanted: str) -> torch.device:
     device = torch.device(wanted)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise ConfigError(f"device: {wanted} asked for, but torch sees {count} cuda devices")
+        raise ConfigError(
+            f"device: {wanted} asked for, but torch sees {count} cuda devices; use auto or cpu, or "
+            "mend the driver"
+        )
     return device
 
 

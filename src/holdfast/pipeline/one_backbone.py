@@ -115,7 +115,7 @@ def _sets(run: Run, config: RunConfig, train_ds: Any, val_ds: Any) -> _Sets:
         sets = material.sets(JobName(""))
         return _Sets(sets.train, sets.val, sets.test, material.classes)
     if val_ds is None:
-        raise UsageError("train_backbone_with_metrics: train_ds came without val_ds")
+        raise UsageError("train_backbone_with_metrics: train_ds came without val_ds; give both")
     if isinstance(train_ds, ImageSet):
         return _Sets(train_ds, val_ds, val_ds, list(train_ds.cache.classes))
     labels = {int(val_ds[index][1]) for index in range(len(val_ds))}

@@ -149,11 +149,16 @@ class Journal:
         whole = start + len(data) if data.endswith(b"\n") else None
         return Parsed(records[:-1] if torn else records, torn, 0, last, whole)
 
-    def about(self, jobs: Iterable[JobName]) -> list[Record]:
-        """Return the records that name one of these jobs; the other lines are not read."""
+    def about(self, jobs: Iterable[JobName], last: int | None = None) -> list[Record]:
+        """Return the records that name one of these jobs; the other lines are not read.
+
+        With ``last``, of so many bytes at the file's end.
+        """
         names = {str(job) for job in jobs}
         written = {json.dumps(name).encode() for name in names}
-        lines = (read_bytes(self.path) or b"").splitlines()
+        start = max(self.size() - last, 0) if last is not None else 0
+        data = b"" if is_no_file(self.path) else read_bytes(self.path, start) or b""
+        lines = data.splitlines()
         about = [n for n in lines if not (m := JOB_LINE.match(n)) or m["job"] in written]
         return [r for r in parse_lines(about, set()) if r and r.get("job") in names]
 
@@ -188,6 +193,13 @@ class Journal:
         if added or len(kept) != len(records):
             self.write_anew(kept + added)
 
+    def size(self) -> int:
+        """Return how many bytes there are."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def has(self, event: str) -> bool:
         """Tell whether there is a record of one kind."""
         return any(record["event"] == event for record in self.read())
@@ -195,7 +207,10 @@ class Journal:
     def _checked_line(self, record: Record) -> bytes:
         if not is_shaped(record, needed := required_fields(record)):
             wrong = ", ".join(misshapen(record, needed)) or "nested, large or odd values"
-            raise UsageError(f"{record['event']} cannot be recorded in {self.path.name}: {wrong}")
+            raise UsageError(
+                f"{record['event']} cannot be recorded in {self.path.name}: {wrong}; record plain "
+                "numbers, text, lists and dicts of them"
+            )
         return line_of(record)
 
     def _newline_if_torn(self) -> bytes:

@@ -143,5 +143,8 @@ def _write(path: Path, record: Record) -> None:
     record["format_version"] = FORMAT_VERSION
     if not is_shaped(record, required := FIELDS[path.name]):
         wrong = ", ".join(misshapen(record, required)) or "nested, large or odd values"
-        raise UsageError(f"{path.name} cannot be written: {wrong}")
+        raise UsageError(
+            f"{path.name} cannot be written: {wrong}; record plain numbers, text, "
+            "lists and dicts of them"
+        )
     write_atomically(path, spread(record))

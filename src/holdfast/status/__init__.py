@@ -1,7 +1,9 @@
 """Reading a run for people: snapshot, text; knows no torch and takes no lock."""
 
 from holdfast.status.files import FileStatus, list_files
+from holdfast.status.live import head_lines, live_view
 from holdfast.status.past import Curve, Interruption, Past, read_past
+from holdfast.status.reading import read_directory, read_run
 from holdfast.status.remaining import time_left
 from holdfast.status.snapshot import (
     COMPLETE,
@@ -15,7 +17,16 @@ from holdfast.status.snapshot import (
     summarise,
 )
 from holdfast.status.table import results_table
-from holdfast.status.text import counted, describe, human_bytes, render_text, resume_lines
+from holdfast.status.text import (
+    counted,
+    describe,
+    duration,
+    human_bytes,
+    job_line,
+    printable_text,
+    render_text,
+    resume_lines,
+)
 from holdfast.status.verification import Verification, verification_lines, verify
 
 __all__ = [
@@ -32,9 +43,16 @@ __all__ = [
     "Verification",
     "counted",
     "describe",
+    "duration",
+    "head_lines",
     "human_bytes",
+    "job_line",
     "list_files",
+    "live_view",
+    "printable_text",
+    "read_directory",
     "read_past",
+    "read_run",
     "read_status",
     "render_text",
     "results_table",

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.rundir import (
     DEFAULT_STAGES,
@@ -24,6 +24,9 @@ from holdfast.rundir import (
 )
 from holdfast.status.saving import Saving, read_saving, who_trains
 from holdfast.storage.objects import shown
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 COMPLETE, FAILED, STARTED, PENDING = "complete", "failed", "started", "pending"
 _SHOWN = ("stages", "changed_in_training", "final_accuracy", "f1")  # of a result, in text
@@ -48,6 +51,14 @@ class JobStatus:
     error: str | None = None
     interruptions: int = 0
     seconds: float = 0.0
+    measured: dict[str, float] = field(default_factory=dict)
+    """What the last epoch of a job in training was measured at; empty where nobody has looked."""
+
+    @property
+    def accuracy(self) -> float | None:
+        """The result's, or that of the last epoch of a job in training."""
+        final = self.score("final_accuracy")
+        return self.measured.get("val_acc") if final is None else final
 
     @property
     def changed(self) -> bool:
@@ -84,15 +95,35 @@ class Status:
     classes: list[str]
     """The names of the classes, by label; none where the run's record has none."""
 
+    begun: bool = False
+    """Whether any run is here: planned, in training or complete."""
     training: str | None = None
     """The process that trains here; None where nobody does, or where nobody has looked."""
     saving: Saving | None = None
     """What saving costs, and what a crash would; None where nobody has looked."""
+    time_left: float | None = None
+    """Seconds that the rest takes, about; None while nothing tells, or where nobody has looked."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as plain dicts and lists; what is not finite becomes None."""
         plain: dict[str, Any] = _finite(asdict(self))
         return plain
+
+    def to_frame(self) -> "DataFrame":
+        """Return a pandas DataFrame with a row for each job.
+
+        Raises:
+            UsageError: there is no pandas here.
+        """
+        from holdfast.status.frame import status_frame
+
+        return status_frame(self)
+
+    def _repr_html_(self) -> str:
+        """Be a table in a notebook."""
+        from holdfast.status.html import status_html
+
+        return status_html(self)
 
     def with_state(self, state: str, *, folds: bool) -> list[JobStatus]:
         """Return the jobs in one state, either the folds or the full splits."""
@@ -149,6 +180,7 @@ def summarise(
         damaged=list_set_aside(directory),
         stages=dict(stage_epochs(known)),
         classes=_classes(known),
+        begun=state is not None or bool(known.results or positions),
     )
 
 

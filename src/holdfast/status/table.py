@@ -1,63 +1,65 @@
 """The results of all backbones as a table for the terminal."""
 
-import statistics
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from holdfast.status.snapshot import COMPLETE, JobStatus, Status
+from holdfast.status.rows import Row, rows_of, score
+from holdfast.status.snapshot import COMPLETE, Status
 from holdfast.status.text import CHANGED, marked
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
-def results_table(status: Status) -> "Table":
-    """Return a row for each backbone; fits 80 columns without shortening a name."""
-    from rich.table import Table  # not needed to write recovery_status.txt
+_DROPPED_FIRST = ("Time", "F1", "Interrupted", "Folds")  # where the terminal is narrow
 
-    title = f"{status.completed} of {status.total_backbones} backbones complete"
-    table = Table(title=title, box=None, pad_edge=False, collapse_padding=True, header_style="bold")
-    if marked(status):
-        table.caption, table.caption_justify = CHANGED, "left"
-    table.add_column("Backbone", no_wrap=True)
-    for heading in ("Accuracy", "F1", "Folds", "Time", "Interrupted"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    folds_of: dict[str, list[JobStatus]] = {}
-    for fold in [job for job in status.jobs if job.fold is not None]:
-        folds_of.setdefault(fold.backbone, []).append(fold)
-    for job in [job for job in status.jobs if job.fold is None]:
-        folds = folds_of.get(job.backbone, [])
-        mine = [job, *folds]
-        interrupted = sum(j.interruptions for j in mine)
-        seconds = sum(j.seconds for j in mine)
-        table.add_row(
-            job.backbone + ("*" if any(j.changed for j in mine) else ""),
-            *_scores(job),
-            fold_summary(folds),
-            _hours(seconds),
-            str(interrupted) if interrupted else "",
-            style=None if job.state == COMPLETE else "dim",
-        )
+
+def results_table(status: Status, columns: int = 80) -> "Table":
+    """Return a row for each backbone; in 80 columns no name is shortened and nothing left out."""
+    table = plain_table(
+        status, f"{status.completed} of {status.total_backbones} backbones complete"
+    )
+    rows = rows_of(status)
+    cells = {
+        "Backbone": [row.name for row in rows],
+        "Accuracy": [_final(row) or row.job.state for row in rows],
+        "F1": [score(row.job.score("f1")) if _final(row) else "" for row in rows],
+        "Folds": [row.fold_scores for row in rows],
+        "Time": [row.time for row in rows],
+        "Interrupted": [row.interruptions for row in rows],
+    }
+    cells = fitted(cells, _DROPPED_FIRST, columns, gap=1)
+    for heading in cells:
+        left = heading == "Backbone"
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    for number, row in enumerate(rows):
+        style = None if row.job.state == COMPLETE else "dim"
+        table.add_row(*(texts[number] for texts in cells.values()), style=style)
     return table
 
 
-def fold_summary(folds: list[JobStatus]) -> str:
-    """Return the accuracy over the completed folds, as mean ± standard deviation."""
-    scores = [score for j in folds if (score := j.score("final_accuracy")) is not None]
-    if not scores:
-        return ""
-    spread = f" ± {statistics.stdev(scores):.3f}" if len(scores) > 1 else ""
-    missing = f" ({len(scores)}/{len(folds)})" if len(scores) < len(folds) else ""
-    return f"{statistics.mean(scores):.3f}{spread}{missing}"
+def _final(row: Row) -> str:
+    return score(row.job.score("final_accuracy"))
 
 
-def _scores(job: JobStatus) -> tuple[str, str]:
-    accuracy, f1 = job.score("final_accuracy"), job.score("f1")
-    if accuracy is None:
-        return (job.state, "")
-    return f"{accuracy:.4f}", f"{f1:.4f}" if f1 is not None else ""
+def fitted(
+    cells: dict[str, list[str]], dropped_first: Sequence[str], columns: int, gap: int
+) -> dict[str, list[str]]:
+    """Return what fits of a table's columns, by heading; some go before others."""
+    left = dict(cells)
+    for heading in dropped_first:
+        widths = [max(len(title), *map(len, texts), 0) for title, texts in left.items()]
+        if sum(widths) + gap * (len(widths) - 1) <= columns:
+            break
+        left.pop(heading, None)
+    return left
 
 
-def _hours(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours < 100 else f"{hours} h"
+def plain_table(status: Status, title: str | None = None) -> "Table":
+    """Return a table without lines and columns, with the note that belongs to a *."""
+    from rich.table import Table  # not needed to write recovery_status.txt
+
+    table = Table(title=title, box=None, pad_edge=False, collapse_padding=True, header_style="bold")
+    if marked(status):
+        table.caption, table.caption_justify = CHANGED, "left"
+    return table

@@ -2,8 +2,9 @@
 
 import textwrap
 
-from holdfast.status.snapshot import COMPLETE, FAILED, STARTED, JobStatus, Status
+from holdfast.status.snapshot import COMPLETE, FAILED, PENDING, STARTED, JobStatus, Status
 
+MARKS = {COMPLETE: "✓", FAILED: "✗", STARTED: "▸", PENDING: "·"}
 CHANGED = "* settings or data changed in training: not what an undisturbed run gives"
 
 _HANGING = textwrap.TextWrapper(80, initial_indent="  ", subsequent_indent="    ")
@@ -19,7 +20,7 @@ def render_text(status: Status) -> str:
         f"Remaining:  {status.remaining}",
         f"Next:       {status.next_backbone or 'nothing, all backbones are complete'}",
         f"On disk:    {human_bytes(status.bytes)} of checkpoints",
-        *_training(status),
+        *training_lines(status),
         "",
     ]
     full = [job for job in status.jobs if job.fold is None]
@@ -63,16 +64,23 @@ def resume_lines(status: Status) -> list[str]:
     return lines
 
 
-def _training(status: Status) -> list[str]:
-    """Say whether anybody trains, and what that is safe from; nothing where nobody has looked."""
+def training_lines(status: Status) -> list[str]:
+    """Say who trains, how long still, and what a crash costs; nothing where nobody has looked."""
     lines = [f"Training:   {status.training}"] if status.training else []
+    if status.time_left is not None and status.time_left > 0:
+        lines += [f"Left:       about {duration(status.time_left)} of training"]
+    return lines + saving_line(status)
+
+
+def saving_line(status: Status) -> list[str]:
+    """Say what saving costs, and what a crash now would; nothing where that is not known."""
     saving = status.saving
     if saving is None:
-        return lines
+        return []
     lost = saving.would_lose
     at_risk = "" if lost is None else f"; a crash now loses {seconds(lost)}"
     every = f"every {seconds(saving.interval)}, {saving.share:.1%} of the time so far"
-    return [*lines, f"Saving:     {every}{at_risk}"]
+    return [f"Saving:     {every}{at_risk}"]
 
 
 def seconds(count: float) -> str:
@@ -80,6 +88,14 @@ def seconds(count: float) -> str:
     if count < 100:
         return f"{count:.1f} s"
     return f"{count / 60:.0f} min" if count < 6000 else f"{count / 3600:.1f} h"
+
+
+def duration(count: float) -> str:
+    """Return a long time as people say it: 40 s, 12 min, 3 h 20 min."""
+    if count < 90:
+        return f"{count:.0f} s"
+    minutes = round(count / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def counted(count: int, noun: str) -> str:
@@ -101,6 +117,16 @@ def describe(job: JobStatus) -> str:
     return job.state
 
 
+def job_line(job: JobStatus) -> str:
+    """Return one line about a job, its state as a mark in front."""
+    return f"{MARKS[job.state]} {job.job:<28} {describe(job)}"
+
+
+def printable_text(text: str) -> str:
+    """Return text from a file as a terminal may get it: what steers one becomes its code."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def marked(status: Status) -> bool:
     """Tell whether any result was made while settings or data changed."""
     return any(job.changed for job in status.jobs)
@@ -116,5 +142,4 @@ def human_bytes(count: float) -> str:
 
 
 def _line(job: JobStatus) -> str:
-    mark = {COMPLETE: "✓", FAILED: "✗", STARTED: "▸"}.get(job.state, "·")
-    return f"  {mark} {job.job:<28} {describe(job)}"
+    return f"  {job_line(job)}"

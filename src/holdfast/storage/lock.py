@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from holdfast.errors import DirectoryInUseError
 from holdfast.storage.atomic import is_no_file, make_directory, storage_errors, write_atomically
 
+_HOLDER = ".holder.json"
 _INTRODUCTION = 1.0  # seconds that a new holder may take to write down who it is
 
 
@@ -46,11 +47,14 @@ class DirectoryLock:
         newly = self._lock.lock_counter == 1
         if newly:
             self._introduce()
+            _held_here.add(self._holder.resolve())
         return newly
 
     def release(self) -> None:
         """Give the lock back."""
         self._lock.release()
+        if not self._lock.lock_counter:
+            _held_here.discard(self._holder.resolve())
 
     def check(self) -> None:
         """Raise where another process has the lock now; this one, it cannot have."""
@@ -79,7 +83,7 @@ class DirectoryLock:
 
 def holder_file(path: Path) -> Path:
     """Return where it stands who holds the lock ``path``."""
-    return path.with_name(path.name + ".holder.json")
+    return path.with_name(path.name + _HOLDER)
 
 
 def introduce(file: Path, holder: dict[str, str | int]) -> None:
@@ -92,15 +96,26 @@ def who_holds(path: Path) -> str | None:
     return _who_is_there(holder_file(path))
 
 
+_held_here: set[Path] = set()
+"""The holders' files of this process: a notebook goes on when its training has ended."""
+
+
 def _who_is_there(path: Path) -> str | None:
     """Name the holder; None where its file says nothing, or names one that has died."""
     try:
         holder = json.loads(b"" if is_no_file(path) else path.read_bytes())
-        gone = holder["host"] == socket.gethostname() and not is_alive(int(holder["pid"]))
+        here = holder["host"] == socket.gethostname()
+        gone = here and (not is_alive(int(holder["pid"])) or _given_back(path, int(holder["pid"])))
         who = "process {pid} on {host}, since {since}".format(**holder)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
     return None if gone else who
+
+
+def _given_back(path: Path, pid: int) -> bool:
+    """Tell whether it was this process that had the lock beside ``path``, and has it no more."""
+    lock = path.with_name(path.name.removesuffix(_HOLDER))  # a copy of another directory has none
+    return pid == os.getpid() and path.resolve() not in _held_here and lock.exists()
 
 
 def is_alive(pid: int) -> bool:

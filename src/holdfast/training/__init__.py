@@ -7,6 +7,7 @@ from holdfast.training.interrupt import StopRequest
 from holdfast.training.job import Job
 from holdfast.training.jobs import Jobs
 from holdfast.training.loop import measure, stage_costs, train
+from holdfast.training.notebook import NotebookBars, in_notebook
 from holdfast.training.opening import open_run
 from holdfast.training.randomness import steps_per_epoch, use_deterministic_kernels
 from holdfast.training.ranks import ALONE, Group, Ranks, SharedStop
@@ -21,6 +22,7 @@ __all__ = [
     "Ingredients",
     "Job",
     "Jobs",
+    "NotebookBars",
     "Predictions",
     "Progress",
     "Ranks",
@@ -31,6 +33,7 @@ __all__ = [
     "StopRequest",
     "TrainState",
     "following",
+    "in_notebook",
     "leading",
     "measure",
     "open_run",

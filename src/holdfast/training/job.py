@@ -148,7 +148,10 @@ class Job:
         self.store.stages = tuple(names)
         begun = self.resumed_from is not None
         if begun and self.state.position.stage not in names:
-            raise UsageError(f"{self.name} stands in stage {self.state.position.stage!r}, not here")
+            raise UsageError(
+                f"{self.name} stands in stage {self.state.position.stage!r}, which job.stages(…) "
+                f"does not name: name it, or `holdfast reset --backbone {self.name.backbone}`"
+            )
         for name in names[names.index(self.state.position.stage) if begun else 0 :]:
             if self.state.position.stage != name or not begun:
                 self.state.enter_stage(name)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from holdfast.storage.objects import located
 from holdfast.training.interrupt import StopRequest
+from holdfast.training.notebook import JobBars, in_notebook
 from holdfast.training.randomness import use_deterministic_kernels
 from holdfast.training.run import Run
 from holdfast.training.settings import RunSettings
@@ -21,6 +22,7 @@ def open_run(
     overhead: float = 0.01,
     save_interval: float | None = None,
     deterministic: bool = True,
+    show: bool = True,
 ) -> Run:
     """Open a checkpoint directory for training, as its one writer.
 
@@ -33,6 +35,7 @@ def open_run(
             decide; the end of each epoch is saved as well.
         deterministic: make torch choose kernels that give the same bits each time. Without
             it a resumed run is as exact as the kernels happen to be.
+        show: in a Jupyter notebook, show a bar for each job; elsewhere nothing is shown.
 
     Raises:
         DirectoryInUseError: another process trains there.
@@ -40,7 +43,8 @@ def open_run(
     """
     if deterministic:
         use_deterministic_kernels()
-    settings = RunSettings(seed, keep_latest, overhead, save_interval)
+    bars = JobBars() if show and in_notebook() else None
+    settings = RunSettings(seed, keep_latest, overhead, save_interval, on_progress=bars)
     return Run(located(directory), settings, StopRequest(_announce_stop))
 
 

@@ -52,7 +52,7 @@ class Wire:
 
     def _insist(self, accepted: bool) -> None:
         if not accepted:
-            raise SupersededError(f"{self._job}: another worker trains it now")
+            raise SupersededError(f"{self._job}: another worker trains it now; nothing to do")
 
 
 @contextmanager

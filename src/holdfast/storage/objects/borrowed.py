@@ -111,7 +111,9 @@ def place_for(address: Address, start: str, job: str) -> tuple[Path, DirectoryLo
         except DirectoryInUseError:
             continue
         return place, lock
-    raise DirectoryInUseError(f"{home / start / job}: a thousand attempts hold it")
+    raise DirectoryInUseError(
+        f"{home / start / job}: a thousand attempts hold it; end them, or wait"
+    )
 
 
 def leave(place: Path, lock: DirectoryLock) -> None:

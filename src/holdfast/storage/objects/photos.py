@@ -91,13 +91,18 @@ class _Copy:
             if not patiently(bring, self._on_notice):
                 self._store.sums_are_md5 = False  # as with keys of KMS
         except GoneError:
-            raise DataError(f"{self._store.address}/{entry.name}: gone while it was read") from None
+            raise DataError(
+                f"{self._store.address}/{entry.name}: gone while it was read; run the same command "
+                "again"
+            ) from None
 
     def _listing(self) -> dict[str, Entry]:
         found = self._store.list()
         for name in found:
             if ".." in Path(name).parts:
-                raise DataError(f"{self._store.address}/{name}: no file can be called that")
+                raise DataError(
+                    f"{self._store.address}/{name}: no file can be called that; rename it"
+                )
         folders = {str(parent) for name in found for parent in PurePosixPath(name).parents}
         return {name: entry for name, entry in found.items() if name not in folders}
 

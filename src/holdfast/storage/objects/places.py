@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from holdfast.storage.atomic import remove
 from holdfast.storage.lock import DirectoryLock, holder_file, introduce
 from holdfast.storage.objects.address import Address, is_url, scratch_root
 from holdfast.storage.objects.borrowed import Lent, leave, place_for
 from holdfast.storage.objects.held import Held, HeldLock
-from holdfast.storage.objects.lease import LEASE, read_claim
+from holdfast.storage.objects.lease import LEASE, Claim, read_claim
 from holdfast.storage.objects.mirror import Damage, OnNotice
 from holdfast.storage.objects.mirrored import Mirrored
 from holdfast.storage.objects.scratch import Scratch
+from holdfast.storage.objects.store import Entry
 
 _SKEW = 60.0  # seconds by which the server's clock may differ from ours, for a look
 
@@ -136,11 +138,21 @@ def viewed(where: str | Path, *, whole: bool = False) -> Iterator[Path]:
         view = _scratches[directory] = Scratch(address, directory)
         view.thorough = whole
         try:
-            view.look()
-            _introduce_holder(view)
+            refresh(directory)
             yield directory
         finally:
             del _scratches[directory]
+
+
+def refresh(directory: Path) -> None:
+    """Bring what `viewed` has given up to date: only what has changed in the store is read.
+
+    Raises:
+        StorageError: the store does not answer; what is there stays.
+    """
+    if view := _scratches.get(directory):
+        view.look()
+        _introduce_holder(view)
 
 
 @contextmanager
@@ -179,13 +191,19 @@ def lent(
 
 def _introduce_holder(view: Scratch) -> None:
     """Let the copy say who holds the lease, if anybody still seems to."""
+    file = holder_file(view.directory / ".lock")
     claim, _ = read_claim(view.store)
-    entry = view.store.list().get(LEASE)
-    if claim is None or claim.released or claim.is_dead or entry is None:
-        return
-    if time.time() - entry.modified < claim.seconds + _SKEW:
+    if claim is None or not _seems_held(claim, view.store.list().get(LEASE)):
+        remove(file)
+    else:
         holder: dict[str, str | int] = {"host": claim.host, "pid": claim.pid, "since": claim.since}
-        introduce(holder_file(view.directory / ".lock"), holder)
+        introduce(file, holder)
+
+
+def _seems_held(claim: Claim, entry: Entry | None) -> bool:
+    if entry is None or claim.released or claim.is_dead:
+        return False
+    return time.time() - entry.modified < claim.seconds + _SKEW
 
 
 def _scratch_of(path: Path) -> Scratch | None:

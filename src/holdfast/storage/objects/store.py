@@ -233,7 +233,10 @@ class Store:
                 f"{self._where(name)}: {reason}the environment (AWS_ACCESS_KEY_ID …)"
             )
         if 400 <= number < 500 and number not in (408, 409, 429):
-            return StorageError(f"{self._where(name)}: the store refuses ({answer})")
+            return StorageError(
+                f"{self._where(name)}: the store refuses ({answer}); look at the "
+                "address and what you may do there"
+            )
         reason = f"answers {answer}" if answer else f"does not answer ({_short(text)})"
         return AwayError(f"{self.address}: the store {reason}")
 
@@ -265,7 +268,9 @@ def _connect(address: Address, times: Times) -> "Client":
             },
         )
     except (refused.BaseError, ValueError) as error:
-        raise UsageError(f"{address}: {_short(str(error))}") from error
+        raise UsageError(
+            f"{address}: {_short(str(error))}; mend the address, or the environment (AWS_REGION …)"
+        ) from error
 
 
 def _short(text: str) -> str:
