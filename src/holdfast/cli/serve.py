@@ -8,9 +8,7 @@ from holdfast.errors import EXIT_COMPLETE, Interrupted
 from holdfast.storage.objects import is_url
 
 
-def serve_run(
-    where: str, host: str, port: int, token: str | None, allowed: Sequence[str]
-) -> int:
+def serve_run(where: str, host: str, port: int, token: str | None, allowed: Sequence[str]) -> int:
     """Serve the pages until a signal ends it; return the exit code.
 
     Raises:

@@ -60,9 +60,7 @@ def _entries(reading: Reading) -> list[Entry]:
         accuracy = score(job) if complete else None
         if accuracy is None and not folds:
             continue
-        found.append(
-            Entry(job.backbone, accuracy, folds, score(job, "parameters"), job.seconds)
-        )
+        found.append(Entry(job.backbone, accuracy, folds, score(job, "parameters"), job.seconds))
     return sorted(found, key=lambda entry: -entry.best_known)
 
 
@@ -96,14 +94,18 @@ def _accuracies(entries: Sequence[Entry]) -> Markup:
 
 
 def _row(entry: Entry, across: Axis) -> Markup:
-    dot = tag("i", class_="dot", style=f"left:{across(entry.accuracy)}%") if entry.accuracy is not None else None
+    dot = (
+        tag("i", class_="dot", style=f"left:{across(entry.accuracy)}%")
+        if entry.accuracy is not None
+        else None
+    )
     folds = (tag("i", class_="fold-dot", style=f"left:{across(v)}%") for v in entry.folds)
     plot = tag("div", _range(entry, across), folds, dot, class_="track")
     return tag(
         "tr",
         tag("th", tag("a", entry.backbone, href=job_path(entry.backbone)), scope="row"),
         tag("td", plot, class_="plot"),
-        tag("td", f"{entry.accuracy:.4f}" if entry.accuracy is not None else "–", class_="number"),
+        tag("td", f"{entry.accuracy:.4f}" if entry.accuracy is not None else "-", class_="number"),
         tag("td", _folds(entry), class_="number"),
     )
 
@@ -112,9 +114,7 @@ def _range(entry: Entry, across: Axis) -> Markup | None:
     if len(entry.folds) < 2:
         return None
     mean, deviation = statistics.mean(entry.folds), statistics.stdev(entry.folds)
-    left, right = (
-        min(max(across(v), 0.0), 100.0) for v in (mean - deviation, mean + deviation)
-    )
+    left, right = (min(max(across(v), 0.0), 100.0) for v in (mean - deviation, mean + deviation))
     return tag("span", class_="range", style=f"left:{left}%;width:{right - left:.1f}%")
 
 
@@ -136,7 +136,9 @@ def _by_parameters(entries: Sequence[Entry]) -> Markup:
     if not points:
         none = "These results do not say how many parameters they have; newer ones do."
         return panel("Accuracy by parameters", tag("p", none, class_="none"))
-    return panel("Accuracy by parameters", scatter("Accuracy by parameters", points, millions, percent))
+    return panel(
+        "Accuracy by parameters", scatter("Accuracy by parameters", points, millions, percent)
+    )
 
 
 def _by_time(entries: Sequence[Entry]) -> Markup:

@@ -22,6 +22,8 @@ class Line:
     label: str
     values: Values
     style: str
+    in_stages: bool = False
+    """Whether each stage begins anew, so that nothing leads from one to the next."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,12 @@ def picture(
         return tag("figure", head, tag("p", "Not measured yet.", class_="none"), class_="chart")
     across = Axis(0, max(scene.epochs, *(len(line.values) for line in shown), 1), _LEFT, _RIGHT)
     up = Axis(*ends, _BOTTOM, _TOP + 8)
+    starts = list(scene.stage_starts.values())
     drawing = tag(
         "svg",
         _grid(across, up, write),
         _stages(scene, across),
-        (_drawn(line, across, up, write) for line in shown),
+        (_drawn(line, across, up, write, starts if line.in_stages else ()) for line in shown),
         _interruptions(scene, across),
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
@@ -129,12 +132,22 @@ def _interruptions(scene: Scene, across: Axis) -> list[Markup]:
     return parts
 
 
-def _drawn(line: Line, across: Axis, up: Axis, write: Callable[[float], str]) -> list[Markup]:
+def _apart(before: int, after: int, breaks: Sequence[int]) -> bool:
+    """Tell whether a break lies between two epochs."""
+    return any(before <= start < after for start in breaks)
+
+
+def _drawn(
+    line: Line, across: Axis, up: Axis, write: Callable[[float], str], breaks: Sequence[int]
+) -> list[Markup]:
     every = math.ceil(len(line.values) / _MOST_POINTS)
     numbered = list(enumerate(line.values, 1))
-    kept = [*numbered[: -1 : every], *numbered[-1:]]
+    kept = [*numbered[:-1:every], *numbered[-1:]]
     points = [(n, v, across(n), up(v)) for n, v in kept if v is not None and math.isfinite(v)]
-    path = " ".join(f"{'L' if i else 'M'}{x} {y}" for i, (_, _, x, y) in enumerate(points))
+    path = " ".join(
+        f"{'M' if i == 0 or _apart(points[i - 1][0], n, breaks) else 'L'}{x} {y}"
+        for i, (n, _, x, y) in enumerate(points)
+    )
     dots = points if len(points) <= _MOST_DOTS else points[-1:]
     return [
         tag("path", d=path, class_=f"line {line.style}"),

@@ -156,7 +156,9 @@ class Guard:
         except CookieError:
             return False
         morsel = cookies.get(_cookie(scope))
-        return morsel is not None and hmac.compare_digest(morsel.value.encode(), self._pass.encode())
+        return morsel is not None and hmac.compare_digest(
+            morsel.value.encode(), self._pass.encode()
+        )
 
 
 def _is_page(path: str) -> bool:

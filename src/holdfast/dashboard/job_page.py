@@ -111,7 +111,7 @@ def _current(other: str, job: JobStatus | None) -> str | None:
 def _figures(job: JobStatus) -> Markup:
     def number(name: str, write: Callable[[float], str] = "{:.4f}".format) -> Child:
         value = score(job, name)
-        return write(value) if value is not None else "–"
+        return write(value) if value is not None else "-"
 
     if job.state == COMPLETE:
         first: list[tuple[str, Child, Child]] = [
@@ -126,7 +126,7 @@ def _figures(job: JobStatus) -> Markup:
     return facts(
         [
             *first,
-            ("Trained for", duration(job.seconds) if job.seconds else "–", changed),
+            ("Trained for", duration(job.seconds) if job.seconds else "-", changed),
             ("Interrupted", str(job.interruptions), "and went on from a checkpoint"),
             *_parameters(job),
         ]
@@ -161,9 +161,8 @@ def _curves(reading: Reading, job: JobStatus) -> Markup:
     pictures = [
         picture("Loss", _pair(curve, "loss"), scene, quantity),
         picture("Accuracy", _pair(curve, "acc"), scene, _whole_percent),
-        picture("Learning rate", [_line(curve, "learning_rate", "each epoch", "rate")], scene,
-                quantity),
-    ]  # fmt: skip
+        picture("Learning rate", [_rate(curve)], scene, quantity),
+    ]
     signs = tag(
         "div",
         tag("span", tag("i", class_="key-stop"), "interruption, where it went on"),
@@ -171,9 +170,7 @@ def _curves(reading: Reading, job: JobStatus) -> Markup:
         class_="legend",
         aria_hidden="true",
     )
-    return panel(
-        "Learning", tag("div", pictures, class_="charts"), _epochs(curve), note=signs
-    )
+    return panel("Learning", tag("div", pictures, class_="charts"), _epochs(curve), note=signs)
 
 
 def _whole_percent(value: float) -> str:
@@ -189,6 +186,10 @@ def _pair(curve: Curve, name: str) -> list[Line]:
 
 def _line(curve: Curve, name: str, label: str, style: str) -> Line:
     return Line(label, curve.values(name), style)
+
+
+def _rate(curve: Curve) -> Line:
+    return Line("after each epoch", curve.values("learning_rate"), "rate", in_stages=True)
 
 
 def _epochs(curve: Curve) -> Markup:
@@ -235,9 +236,7 @@ def _files(reading: Reading, job: JobStatus, said: Said | None) -> Markup:
         return panel("Files", tag("p", _no_files(job), class_="none"))
     heads = [("File", ""), ("Position", ""), ("Size", "number"), ("Written", "number")]
     last = [("Verified", "")] if said else []
-    return panel(
-        "Files", table("Files of this job", [*heads, *last], rows), note=note
-    )
+    return panel("Files", table("Files of this job", [*heads, *last], rows), note=note)
 
 
 def _no_files(job: JobStatus) -> str:
@@ -250,7 +249,9 @@ def _verified(fault: str | None) -> Markup:
     if fault is None:
         return tag("span", "not yet", class_="state pending")
     sign, word, look = ("✗", fault, "failed") if fault else ("✓", "good", "complete")
-    return tag("span", tag("span", sign, class_="sign", aria_hidden="true"), word, class_=f"state {look}")
+    return tag(
+        "span", tag("span", sign, class_="sign", aria_hidden="true"), word, class_=f"state {look}"
+    )
 
 
 def _confusion(reading: Reading, job: JobStatus) -> Markup | None:

@@ -14,7 +14,7 @@ class Markup(str):
     __slots__ = ()
 
 
-Child: TypeAlias = "Markup | str | float | None | Iterable[Child]"
+Child: TypeAlias = "Markup | str | float | Iterable[Child] | None"
 
 
 def tag(name: str, *children: Child, **attributes: Any) -> Markup:

@@ -4,12 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.resources import files
 
 from nicegui import Client, ui
 from starlette.responses import RedirectResponse, Response
 
-from holdfast import __version__
 from holdfast.dashboard.compare_page import compare_page
 from holdfast.dashboard.job_page import chosen_job, job_page
 from holdfast.dashboard.markup import Child, Markup, job_path, join, tag
@@ -51,7 +51,9 @@ class Pages:
     def add(self) -> None:
         """Make them known to NiceGUI."""
         folder = files("holdfast.dashboard")
-        style, script = (folder.joinpath(f"look.{kind}").read_text("utf-8") for kind in ("css", "js"))
+        style, script = (
+            folder.joinpath(f"look.{kind}").read_text("utf-8") for kind in ("css", "js")
+        )
         ui.add_head_html(f"<style>{style}</style><script>{script}</script>", shared=True)
         ui.page("/", title="Series · Holdfast")(self._series)
         ui.page("/job", title="Job · Holdfast")(self._any_job)
@@ -64,7 +66,7 @@ class Pages:
         shown = None
         while True:
             await asyncio.sleep(_TICK)
-            self._open = [page for page in self._open if not page.region.client.is_deleted]
+            self._open = [page for page in self._open if not page.region.is_deleted]
             if self._open and self._watch.is_due:
                 await asyncio.to_thread(self._watch.look)
             newest = self._watch.version, self._verifier.count
@@ -79,7 +81,7 @@ class Pages:
 
     async def _show(self) -> None:
         for page in list(self._open):
-            if not page.region.client.is_deleted:
+            if not page.region.is_deleted:
                 page.region.show(page.render())
             await asyncio.sleep(0)  # others are served meanwhile
 
@@ -106,7 +108,9 @@ class Pages:
         name = chosen_job(self._reading)
         if name is not None:
             return RedirectResponse(job_path(name), 307)
-        self._opened("Job", lambda: self._page("Job", None, lambda: job_page(self._reading, "", None)))
+        self._opened(
+            "Job", lambda: self._page("Job", None, lambda: job_page(self._reading, "", None))
+        )
         return None
 
     async def _job(self, name: str, client: Client) -> None:
@@ -211,14 +215,14 @@ def _header(current: str, reading: Reading) -> Markup:
 
 def _heading(title: str, reading: Reading) -> Markup:
     trains = reading.status.training
-    sign = tag("span", tag("i"), f"{trains} trains" if trains else "nobody trains now",
-               class_="live" if trains else "live still")  # fmt: skip
+    who = f"in training by {trains}".replace("T", " ") if trains else "nobody trains now"
+    sign = tag("span", tag("i"), who, class_="live" if trains else "live still")
     return tag("div", tag("h1", title), sign, class_="heading")
 
 
 def _footer(reading: Reading) -> Markup:
     read = f"As the run's files stood at {reading.time:%Y-%m-%d %H:%M:%S}. "
-    return tag("footer", read, f"Holdfast {__version__}")
+    return tag("footer", read, f"Holdfast {version('holdfast')}")
 
 
 _MARK = Markup(

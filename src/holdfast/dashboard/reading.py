@@ -75,6 +75,14 @@ class Reading:
             found.setdefault(file.job, []).append(file)
         return found
 
+    @property
+    def would_lose(self) -> float | None:
+        """Seconds of training that a crash would lose now; None where nobody trains."""
+        saving = self.status.saving
+        if saving is None or saving.would_lose is None:
+            return None
+        return saving.would_lose + (datetime.now() - self.time).total_seconds()
+
     def folds(self, backbone: str) -> list[JobStatus]:
         """Return the folds of a backbone."""
         return self._folds.get(backbone, [])

@@ -51,14 +51,15 @@ def _figures(reading: Reading) -> Markup:
 def _saving(reading: Reading) -> list[tuple[str, Child, Child]]:
     saving = reading.status.saving
     if saving is None:
-        return [("Cost of saving", "–", "no checkpoint tells")]
+        return [("Cost of saving", "-", "no checkpoint tells")]
     cost = f"{duration(saving.seconds)} so far in {saving.job}"
     found: list[tuple[str, Child, Child]] = [
         ("Cost of saving", percent(saving.share), f"of the training time: {cost}"),
         ("Saved every", duration(saving.interval), "inside an epoch, and at the end of each"),
     ]
-    if saving.would_lose is not None:
-        found.append(("A crash now would lose", ticking(saving.would_lose), "since the newest file"))
+    lost = reading.would_lose
+    if lost is not None:
+        found.append(("A crash now would lose", ticking(lost), "since the newest file"))
     return found
 
 
@@ -105,10 +106,14 @@ def _each(reading: Reading) -> Markup:
     if not stops:
         return panel("Interruptions", tag("p", "None so far.", class_="none"))
     heads = [("Went on", ""), ("Job", ""), ("At", ""), ("Ended by", "aside"), ("Lost", "number")]
-    shown = table("Interruptions, the newest first", [*heads, ("Spared", "number")], map(_row, stops[:_MOST]))
+    shown = table(
+        "Interruptions, the newest first", [*heads, ("Spared", "number")], map(_row, stops[:_MOST])
+    )
     hidden = len(stops) - _MOST
     more = tag("p", f"And {hidden} earlier ones.", class_="none") if hidden > 0 else None
-    return panel("Interruptions", shown, more, note="Lost: at most; a stop that was asked for saves first.")
+    return panel(
+        "Interruptions", shown, more, note="Lost: at most. Who is asked to stop saves first."
+    )
 
 
 def _row(stop: Interruption) -> Markup:

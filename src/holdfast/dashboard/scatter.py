@@ -33,9 +33,7 @@ def scatter(
 ) -> Markup:
     """Return the picture for broad and for narrow pages, and the same as a table."""
     said = _summary(title, points, write_x, write_y)
-    pictures = (
-        _drawn(points, look, size, write_x, write_y, said) for look, size in _SIZES.items()
-    )
+    pictures = (_drawn(points, look, size, write_x, write_y, said) for look, size in _SIZES.items())
     ordered = sorted(points, key=lambda point: point.x)
     rows = [
         tag(
@@ -137,7 +135,7 @@ def _names(
         ):  # fmt: skip
             left = x + dx - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
             box = (left, y + dy - _LINE + 3, left + wide, y + dy + 3)
-            inside = _LEFT < box[0] and box[2] < size[0] and box[1] > 0 and box[3] < size[1] - 20
+            inside = box[0] > _LEFT and box[2] < size[0] and box[1] > 0 and box[3] < size[1] - 20
             if inside and not any(_meet(box, other) for other in taken):
                 taken.append(box)
                 yield tag("text", name, x=x + dx, y=y + dy, text_anchor=anchor, class_="name")

@@ -30,7 +30,7 @@ from holdfast.status import (
 MOST_ROWS = 200
 _RANK = {STARTED: 0, FAILED: 1, PENDING: 2, COMPLETE: 3}
 
-Key = Callable[[JobStatus], float | str | None]
+Key = Callable[[Reading, JobStatus], float | str | None]
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Column:
 
 
 COLUMNS = {
-    "state": Column("State", lambda job: _RANK.get(job.state, 9)),
-    "backbone": Column("Backbone", lambda job: job.job.lower()),
-    "progress": Column("Progress", lambda job: _done(job), "wide", best_first=True),
-    "accuracy": Column("Accuracy", score, "number", best_first=True),
-    "f1": Column("F1", lambda job: score(job, "f1"), "number aside", best_first=True),
-    "stops": Column("Interrupted", lambda job: job.interruptions, "number", best_first=True),
-    "time": Column("Time", lambda job: job.seconds, "number aside", best_first=True),
+    "state": Column("State", lambda _, job: _RANK.get(job.state, 9)),
+    "backbone": Column("Backbone", lambda _, job: job.job.lower()),
+    "progress": Column("Progress", lambda reading, job: _done(reading, job), "wide", True),
+    "accuracy": Column("Accuracy", lambda _, job: score(job), "number", True),
+    "f1": Column("F1", lambda _, job: score(job, "f1"), "number aside", True),
+    "stops": Column("Interrupted", lambda _, job: job.interruptions or None, "number", True),
+    "time": Column("Time", lambda _, job: job.seconds or None, "number aside", True),
 }
 
 
@@ -78,15 +78,15 @@ class Order:
 def series_page(reading: Reading, order: Order) -> Markup:
     """Return the page."""
     jobs = [job for job in reading.status.jobs if _is_wanted(job, order.only)]
-    return join([_summary(reading), _jobs(_in_order(jobs, order), order)])
+    return join([_summary(reading), _jobs(reading, _in_order(reading, jobs, order), order)])
 
 
-def _in_order(jobs: list[JobStatus], order: Order) -> list[JobStatus]:
+def _in_order(reading: Reading, jobs: list[JobStatus], order: Order) -> list[JobStatus]:
     """Sort jobs; those that have nothing to sort by come last, whichever way."""
     if not order.column:
         return jobs
     key = COLUMNS[order.column].key
-    keyed: list[tuple[Any, JobStatus]] = [(key(job), job) for job in jobs]
+    keyed: list[tuple[Any, JobStatus]] = [(key(reading, job), job) for job in jobs]
     known = [one for one in keyed if one[0] is not None]
     known.sort(key=lambda one: one[0], reverse=order.downwards)
     return [job for _, job in [*known, *(one for one in keyed if one[0] is None)]]
@@ -107,7 +107,7 @@ def _summary(reading: Reading) -> Markup:
         ("Complete", [str(status.completed), of], [whole, more]),
         ("In training", *_training(status)),
         ("Time left", *_left(reading)),
-        ("A crash now would lose", *_at_risk(status)),
+        ("A crash now would lose", *_at_risk(reading)),
         ("On disk", human_bytes(status.bytes), counted(len(reading.files), "file")),
         ("Damaged files", *_damaged(reading)),
     ]
@@ -121,8 +121,8 @@ def _training(status: Status) -> tuple[Child, Child]:
         return "nothing", "all is complete"
     begun = [job for job in status.jobs if job.state == STARTED]
     names: list[Child] = [tag("span", job_link(job), class_="name") for job in begun[:2]]
-    more = f"and {len(begun) - 2} more · " if len(begun) > 2 else ""
-    return (names or status.next_backbone or "begins"), f"{more}{status.training}"
+    more = f"and {len(begun) - 2} more" if len(begun) > 2 else where(begun[0]) if begun else ""
+    return (names or status.next_backbone or "begins"), more or "no checkpoint yet"
 
 
 def _left(reading: Reading) -> tuple[Child, Child]:
@@ -133,22 +133,24 @@ def _left(reading: Reading) -> tuple[Child, Child]:
     return f"about {duration(reading.left)}", "by what was measured so far"
 
 
-def _at_risk(status: Status) -> tuple[Child, Child]:
-    saving = status.saving
-    if saving is None or saving.would_lose is None:
-        return "nothing", "nobody trains" if status.training is None else "nothing is begun"
-    return ticking(saving.would_lose), f"saved every {duration(saving.interval)} or less"
+def _at_risk(reading: Reading) -> tuple[Child, Child]:
+    saving, lost = reading.status.saving, reading.would_lose
+    if saving is None or lost is None:
+        return "nothing", "nobody trains" if reading.status.training is None else "nothing is begun"
+    return ticking(lost), f"saved every {duration(saving.interval)} or less"
 
 
 def _damaged(reading: Reading) -> tuple[Child, Child]:
     count = len(reading.status.damaged)
     if not count:
         return "none", "set aside so far"
-    return tag("a", str(count), href="/recovery#damaged", class_="bad"), "set aside, with the reason"
+    return tag(
+        "a", str(count), href="/recovery#damaged", class_="bad"
+    ), "set aside, with the reason"
 
 
-def _jobs(jobs: list[JobStatus], order: Order) -> Markup:
-    rows = [_row(job) for job in jobs[:MOST_ROWS]]
+def _jobs(reading: Reading, jobs: list[JobStatus], order: Order) -> Markup:
+    rows = [_row(reading, job) for job in jobs[:MOST_ROWS]]
     hidden = len(jobs) - len(rows)
     heads = (_head(key, column, order) for key, column in COLUMNS.items())
     caption = "Every job, with its state, progress and result"
@@ -191,13 +193,15 @@ def _head(key: str, column: Column, order: Order) -> Markup:
     return tag("th", button, scope="col", aria_sort=way, class_=column.look or None)
 
 
-def _row(job: JobStatus) -> Markup:
+def _row(reading: Reading, job: JobStatus) -> Markup:
     accuracy, f1 = score(job), score(job, "f1")
-    changed = tag("span", "*", title="settings or data changed in training") if job.changed else None
+    changed = (
+        tag("span", "*", title="settings or data changed in training") if job.changed else None
+    )
     cells = [
         tag("td", state_sign(job)),
         tag("th", job_link(job), scope="row"),
-        tag("td", _progress(job), class_="wide"),
+        tag("td", _progress(reading, job), class_="wide"),
         tag("td", f"{accuracy:.4f}" if accuracy is not None else "", changed, class_="number"),
         tag("td", f"{f1:.4f}" if f1 is not None else "", class_="number aside"),
         tag("td", str(job.interruptions or ""), class_="number"),
@@ -206,12 +210,18 @@ def _row(job: JobStatus) -> Markup:
     return tag("tr", cells, class_=job.state, data_key=job.job)
 
 
-def _progress(job: JobStatus) -> Child:
+def _progress(reading: Reading, job: JobStatus) -> Child:
     if job.state == FAILED:
         return tag("span", (job.error or "")[:160], class_="error")
-    if job.state != STARTED:
-        return None
-    return [bar(_done(job), where(job)), tag("span", where(job), class_="where")]
+    if job.state == STARTED:
+        return [
+            bar(_done(reading, job) or 0.0, where(job)),
+            tag("span", where(job), class_="where"),
+        ]
+    curve = reading.past.curves.get(job.job)
+    if job.state == COMPLETE and curve:
+        return tag("span", counted(len(curve.rows), "epoch"), class_="faint")
+    return None
 
 
 def where(job: JobStatus) -> str:
@@ -221,13 +231,17 @@ def where(job: JobStatus) -> str:
     return f"{job.stage} epoch {job.epoch}{of}{step}"
 
 
-def _done(job: JobStatus) -> float:
-    """Return how much of its stage a job has done; those that are complete are beyond all."""
+def _done(reading: Reading, job: JobStatus) -> float | None:
+    """Return the share of its epochs that a job has done; None where it has not begun."""
     if job.state == COMPLETE:
-        return 2.0
-    if job.state != STARTED:
-        return -1.0
-    return (job.epoch or 0) / job.epochs if job.epochs else 0.0
+        return 1.0
+    if job.state == PENDING or job.stage is None:
+        return None
+    stages = reading.status.stages
+    names = list(stages)
+    before = names[: names.index(job.stage)] if job.stage in names else []
+    done = sum(stages[name] for name in before) + (job.epoch or 0)
+    return min(done / (sum(stages.values()) or 1), 1.0)
 
 
 def _is_wanted(job: JobStatus, only: str) -> bool:

@@ -76,7 +76,7 @@ def _clock(begin: datetime, end: datetime, across: Axis) -> Markup:
     step = next((step for step in _STEPS if span / step <= 6), _STEPS[-1])
     midnight = begin.replace(hour=0, minute=0, second=0, microsecond=0)
     count = int((begin - midnight).total_seconds() // step) + 1
-    ticks = []
+    ticks: list[datetime] = []
     while (time := midnight + timedelta(seconds=step * count)) <= end and len(ticks) < 12:
         ticks.append(time)
         count += 1
