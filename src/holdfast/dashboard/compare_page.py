@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from holdfast.dashboard.axes import Axis, spread
 from holdfast.dashboard.job_page import millions
-from holdfast.dashboard.markup import Child, Markup, job_path, join, tag
+from holdfast.dashboard.markup import Child, Markup, breakable, job_path, join, tag
 from holdfast.dashboard.matrix import MOST_CLASSES, as_picture, in_words, names_for, sensible
 from holdfast.dashboard.panels import duration, panel, percent, score, table
 from holdfast.dashboard.reading import Reading
@@ -70,7 +70,9 @@ def _accuracies(entries: Sequence[Entry]) -> Markup:
     low, high = spread(every) or (0.0, 1.0)
     across = Axis(max(low, 0.0), min(high, 1.0) if high <= 1.1 else high, 0, 100)
     rows = [_row(entry, across) for entry in shown]
-    heads = [("Backbone", ""), ("", "plot"), ("Accuracy", "number"), ("Folds", "number")]
+    plot = tag("span", "Picture", class_="unseen")
+    heads: list[tuple[Child, str]] = [("Backbone", ""), (plot, "plot"), ("Accuracy", "number")]
+    heads.append(("Folds", "number"))
     signs = tag(
         "div",
         tag("span", tag("i", class_="key-dot"), "test set"),
@@ -103,7 +105,7 @@ def _row(entry: Entry, across: Axis) -> Markup:
     plot = tag("div", _range(entry, across), folds, dot, class_="track")
     return tag(
         "tr",
-        tag("th", tag("a", entry.backbone, href=job_path(entry.backbone)), scope="row"),
+        tag("th", tag("a", breakable(entry.backbone), href=job_path(entry.backbone)), scope="row"),
         tag("td", plot, class_="plot"),
         tag("td", f"{entry.accuracy:.4f}" if entry.accuracy is not None else "-", class_="number"),
         tag("td", _folds(entry), class_="number"),
@@ -166,7 +168,7 @@ def _matrices(reading: Reading, entries: Sequence[Entry]) -> Markup | None:
         if matrix is None or len(matrix) > MOST_CLASSES:
             continue
         names = names_for(matrix, reading.status.classes)
-        head = tag("a", entry.backbone, href=job_path(entry.backbone))
+        head = tag("a", breakable(entry.backbone), href=job_path(entry.backbone))
         words = tag("p", in_words(matrix, names, most=1))
         found.append(
             tag(

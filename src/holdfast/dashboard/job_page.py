@@ -3,8 +3,16 @@
 from collections.abc import Callable, Sequence
 
 from holdfast.dashboard.curves import Line, Scene, picture
-from holdfast.dashboard.markup import Child, Markup, job_path, join, tag
-from holdfast.dashboard.matrix import MOST_CLASSES, as_table, in_words, names_for, sensible
+from holdfast.dashboard.markup import Child, Markup, breakable, job_path, join, tag
+from holdfast.dashboard.matrix import (
+    MOST_CLASSES,
+    Matrix,
+    as_table,
+    in_words,
+    mistakes,
+    names_for,
+    sensible,
+)
 from holdfast.dashboard.panels import (
     age,
     duration,
@@ -15,6 +23,7 @@ from holdfast.dashboard.panels import (
     score,
     state_sign,
     table,
+    typed,
 )
 from holdfast.dashboard.reading import Reading
 from holdfast.dashboard.series_page import where
@@ -33,6 +42,7 @@ Said = Callable[[FileStatus], str | None]
 """Tells a file's fault, empty where it has none; None while nobody has read it yet."""
 
 _MOST_EPOCHS = 400
+_MOST_MISTAKES = 10
 _MOST_LINKS = 400
 _COLUMNS = {
     "train_loss": ("Train loss", quantity),
@@ -220,7 +230,7 @@ def _files(reading: Reading, job: JobStatus, said: Said | None) -> Markup:
     rows = [
         tag(
             "tr",
-            tag("th", file.name, scope="row", class_="file"),
+            tag("th", breakable(file.name), scope="row", class_="file"),
             tag("td", str(file.position or "weights and result")),
             tag("td", human_bytes(file.bytes), class_="number"),
             tag("td", age(file.modified), class_="number"),
@@ -229,9 +239,9 @@ def _files(reading: Reading, job: JobStatus, said: Said | None) -> Markup:
         )
         for file in reversed(files)
     ]
-    note = "Read wholly and verified in the background, one at a time."
+    note: Child = "Read wholly and verified in the background, one at a time."
     if said is None:
-        note = "In the store; `holdfast verify` reads them from there."
+        note = ["In the store; ", typed("holdfast verify"), " reads them from there."]
     if not rows:
         return panel("Files", tag("p", _no_files(job), class_="none"))
     heads = [("File", ""), ("Position", ""), ("Size", "number"), ("Written", "number")]
@@ -259,11 +269,25 @@ def _confusion(reading: Reading, job: JobStatus) -> Markup | None:
     if matrix is None:
         return None
     names = names_for(matrix, reading.status.classes)
-    words = tag("p", in_words(matrix, names))
+    words = tag("p", in_words(matrix, names, most=1))
     if len(matrix) > MOST_CLASSES:
         return panel("Confusion", words)
-    shown: Sequence[Child] = [words, _scrolled(as_table(matrix, names))]
-    return panel("Confusion", *shown, note="A row for each true class.")
+    shown = tag(
+        "div", _scrolled(as_table(matrix, names)), _mistakes(matrix, names), class_="beside"
+    )
+    return panel("Confusion", words, shown, note="A row for each true class.")
+
+
+def _mistakes(matrix: Matrix, names: Sequence[str]) -> Markup | None:
+    found = mistakes(matrix, names)[:_MOST_MISTAKES]
+    if not found:
+        return None
+    rows = [
+        tag("tr", tag("td", true), tag("td", said), tag("td", str(count), class_="number"))
+        for count, true, said in found
+    ]
+    heads = [("True", ""), ("Said", ""), ("Times", "number")]
+    return tag("div", table("What was taken for what, most often first", heads, rows))
 
 
 def _scrolled(inner: Markup) -> Markup:

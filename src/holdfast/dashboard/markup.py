@@ -1,10 +1,12 @@
 """HTML and SVG as text: whatever is not markup is escaped, wherever it comes from."""
 
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
+_PART = re.compile(r"[^a-z]*[^A-Z_.-]+[_.-]?|.+", re.DOTALL)
 _VOID = {"br", "hr", "img", "input"}
 
 
@@ -36,6 +38,12 @@ def tag(name: str, *children: Child, **attributes: Any) -> Markup:
 def join(children: Iterable[Child]) -> Markup:
     """Return children one after the other."""
     return Markup("".join(_flat(children)))
+
+
+def breakable(name: str) -> Markup:
+    """Return a name that a narrow page may break where a part of it begins."""
+    parts = _PART.findall(name) or [name]
+    return Markup("<wbr>".join(_safe(part) for part in parts))
 
 
 def job_path(job: str) -> str:

@@ -30,15 +30,20 @@ def in_words(matrix: Matrix, names: Sequence[str], most: int = 3) -> str:
     """Say how many were right, and what was taken for what most often."""
     total = sum(map(sum, matrix))
     right = sum(row[n] for n, row in enumerate(matrix))
+    worst = mistakes(matrix, names)[:most]
+    told = [f"{true} taken for {said} {_times(count)}" for count, true, said in worst]
+    return f"{right} of {total} right" + (f"; {', '.join(told)}" if told else "") + "."
+
+
+def mistakes(matrix: Matrix, names: Sequence[str]) -> list[tuple[int, str, str]]:
+    """Return how often which class was taken for which other, most often first."""
     wrong = [
         (count, names[true], names[said])
         for true, row in enumerate(matrix)
         for said, count in enumerate(row)
         if count and true != said
     ]
-    wrong.sort(key=lambda found: -found[0])
-    told = [f"{true} taken for {said} {_times(count)}" for count, true, said in wrong[:most]]
-    return f"{right} of {total} right" + (f"; {', '.join(told)}" if told else "") + "."
+    return sorted(wrong, key=lambda found: -found[0])
 
 
 def as_table(matrix: Matrix, names: Sequence[str]) -> Markup:

@@ -3,12 +3,17 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from holdfast.dashboard.markup import Child, Markup, job_path, tag
+from holdfast.dashboard.markup import Child, Markup, breakable, job_path, tag
 from holdfast.dashboard.reading import Reading
 from holdfast.status import COMPLETE, FAILED, PENDING, STARTED, JobStatus
 
 SIGNS = {COMPLETE: "✓", FAILED: "✗", STARTED: "▸", PENDING: "·"}
 WORDS = {COMPLETE: "complete", FAILED: "failed", STARTED: "begun", PENDING: "pending"}
+
+
+def typed(command: str) -> Markup:
+    """Return what is to be typed in a terminal."""
+    return tag("code", command)
 
 
 def panel(title: str, *children: Child, note: Child = None, class_: str = "") -> Markup:
@@ -29,7 +34,7 @@ def facts(found: Iterable[tuple[str, Child, Child]]) -> Markup:
     )
 
 
-def table(caption: str, heads: Sequence[tuple[str, str]], rows: Iterable[Markup]) -> Markup:
+def table(caption: str, heads: Sequence[tuple[Child, str]], rows: Iterable[Markup]) -> Markup:
     """Return a table; ``heads`` are the columns' titles with their classes."""
     titles = (tag("th", title, scope="col", class_=look or None) for title, look in heads)
     return tag(
@@ -56,7 +61,7 @@ def state_sign(job: JobStatus) -> Markup:
 def job_link(job: JobStatus) -> Markup:
     """Return a link to a job's page, the fold apart from the backbone."""
     fold = tag("span", f" fold {job.fold}", class_="fold") if job.fold is not None else None
-    return tag("a", job.backbone, fold, href=job_path(job.job))
+    return tag("a", breakable(job.backbone), fold, href=job_path(job.job))
 
 
 def bar(share: float, label: str) -> Markup:

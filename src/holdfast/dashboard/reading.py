@@ -19,6 +19,7 @@ from holdfast.rundir import (
 )
 from holdfast.status import (
     COMPLETE,
+    PENDING,
     FileStatus,
     JobStatus,
     Past,
@@ -60,6 +61,11 @@ class Reading:
     def jobs(self) -> dict[str, JobStatus]:
         """The jobs by name: whoever asks for one gets one of these, or none."""
         return {job.job: job for job in self.status.jobs}
+
+    @cached_property
+    def known(self) -> int:
+        """How many jobs it has anything to tell of."""
+        return sum(job.state != PENDING for job in self.status.jobs)
 
     @cached_property
     def files_of(self) -> dict[str, list[FileStatus]]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from holdfast.dashboard.markup import Child, Markup, job_path, join, tag
-from holdfast.dashboard.panels import duration, facts, moment, panel, percent, table, ticking
+from holdfast.dashboard.markup import Child, Markup, breakable, job_path, join, tag
+from holdfast.dashboard.panels import duration, facts, moment, panel, percent, table, ticking, typed
 from holdfast.dashboard.reading import Reading
 from holdfast.dashboard.timeline import timeline
 from holdfast.status import Interruption, counted, resume_lines
@@ -96,7 +96,7 @@ def _damaged(reading: Reading, found: Sequence[tuple[str, str]]) -> Markup:
     ]
     hidden = len(reading.status.damaged) - _MOST
     more = tag("p", f"And {hidden} more in damaged/.", class_="none") if hidden > 0 else None
-    none = "None was set aside, and none is known. `holdfast verify` reads every byte."
+    none = "None was set aside, and none is known. ", typed("holdfast verify"), " reads every byte."
     body: Child = tag("ul", rows, class_="lines damaged") if rows else tag("p", none, class_="none")
     return tag("div", panel("Damaged files", body, more), id="damaged")
 
@@ -120,7 +120,7 @@ def _row(stop: Interruption) -> Markup:
     return tag(
         "tr",
         tag("td", moment(stop.time)),
-        tag("th", tag("a", stop.job, href=job_path(stop.job)), scope="row"),
+        tag("th", tag("a", breakable(stop.job), href=job_path(stop.job)), scope="row"),
         tag("td", str(stop.position)),
         tag("td", "a request" if stop.asked_for else "a crash", class_="aside"),
         tag("td", _seconds(stop.lost), class_="number"),

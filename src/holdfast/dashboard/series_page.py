@@ -14,6 +14,7 @@ from holdfast.dashboard.panels import (
     score,
     state_sign,
     ticking,
+    typed,
 )
 from holdfast.dashboard.reading import Reading
 from holdfast.status import (
@@ -50,7 +51,7 @@ COLUMNS = {
     "progress": Column("Progress", lambda reading, job: _done(reading, job), "wide", True),
     "accuracy": Column("Accuracy", lambda _, job: score(job), "number", True),
     "f1": Column("F1", lambda _, job: score(job, "f1"), "number aside", True),
-    "stops": Column("Interrupted", lambda _, job: job.interruptions or None, "number", True),
+    "stops": Column("Interrupted", lambda _, job: job.interruptions or None, "number aside", True),
     "time": Column("Time", lambda _, job: job.seconds or None, "number aside", True),
 }
 
@@ -117,7 +118,7 @@ def _summary(reading: Reading) -> Markup:
 def _training(status: Status) -> tuple[Child, Child]:
     if status.training is None:
         if status.remaining or any(job.state != COMPLETE for job in status.jobs):
-            return "nobody", "`holdfast train` goes on"
+            return "nobody", [typed("holdfast train"), " goes on"]
         return "nothing", "all is complete"
     begun = [job for job in status.jobs if job.state == STARTED]
     names: list[Child] = [tag("span", job_link(job), class_="name") for job in begun[:2]]
@@ -204,7 +205,7 @@ def _row(reading: Reading, job: JobStatus) -> Markup:
         tag("td", _progress(reading, job), class_="wide"),
         tag("td", f"{accuracy:.4f}" if accuracy is not None else "", changed, class_="number"),
         tag("td", f"{f1:.4f}" if f1 is not None else "", class_="number aside"),
-        tag("td", str(job.interruptions or ""), class_="number"),
+        tag("td", str(job.interruptions or ""), class_="number aside"),
         tag("td", duration(job.seconds) if job.seconds else "", class_="number aside"),
     ]
     return tag("tr", cells, class_=job.state, data_key=job.job)

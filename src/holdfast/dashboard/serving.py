@@ -105,11 +105,10 @@ def _server(config: "uvicorn.Config") -> "uvicorn.Server":
 
 @contextmanager
 def _noting(server: "uvicorn.Server") -> Iterator[list[int]]:
-    """End the server where a signal asks for it, at once where it is asked again."""
+    """End the server where a signal asks for it; that takes no longer than its patience."""
     noted: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        server.force_exit = bool(noted)
         server.should_exit = True
         noted.append(number)
 

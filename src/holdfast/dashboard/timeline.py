@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from holdfast.dashboard.axes import Axis
 from holdfast.dashboard.markup import Markup, tag
 from holdfast.dashboard.panels import duration
+from holdfast.rundir import JobName
 from holdfast.status import Interruption, Past, counted
 
 MOST_ROWS = 40
@@ -68,7 +69,12 @@ def _row(
     body = tag(
         "span", style=f"left:{left}%;width:{max(right - left, 0.4):.1f}%", title=f"{job}: {lasted}"
     )
-    return tag("div", tag("b", job), tag("div", body, marks, class_="track"), class_="row")
+    return tag("div", tag("b", _short(job)), tag("div", body, marks, class_="track"), class_="row")
+
+
+def _short(job: str) -> str:
+    name = JobName.parse(job.removeprefix("Custom"))
+    return name.backbone if name.fold is None else f"{name.backbone} fold {name.fold}"
 
 
 def _clock(begin: datetime, end: datetime, across: Axis) -> Markup:

@@ -67,7 +67,7 @@ class Watch:
             if seen == self._seen and not self.trouble:
                 return
         found = self._read_anew()
-        if found.faults and len(found.jobs) < len(self.reading.jobs):
+        if found.faults and found.known < self.reading.known:
             faults = "; ".join(f"{name} {reason}" for name, reason in found.faults.items())
             raise HoldfastError(faults)  # the reading before knew more than what is left
         self.reading = found
