@@ -18,12 +18,10 @@ from holdfast.dashboard.series_page import COLUMNS, Order, series_page
 from holdfast.dashboard.verifying import Verifier, Wanted
 from holdfast.dashboard.watch import Watch
 from holdfast.errors import StorageError
-from holdfast.rundir import RecoveryState, save_state
 from holdfast.rundir.spread import facts_crc
 from tests.cli.changing_run import DONE, IN_TRAINING
+from tests.dashboard.hostile_run import SCRIPT, hostile
 from tests.dashboard.served import Served, served
-
-SCRIPT = "<script>alert(1)</script>"
 
 
 @pytest.fixture
@@ -146,34 +144,6 @@ def pages_of(directory: Path) -> list[str]:
         str(recovery_page(reading, [(SCRIPT, SCRIPT)])),
         str(compare_page(reading)),
     ]
-
-
-def hostile(directory: Path) -> Path:
-    """Write whatever a file may say into a run's state."""
-    result = {
-        "final_accuracy": float("nan"),
-        "f1": float("inf"),
-        "parameters": -5,
-        "confusion_matrix": [[1, "x"], [2]],
-        "roc_auc": SCRIPT,
-        "changed_in_training": [SCRIPT],
-    }
-    state = RecoveryState(
-        backbones=["a", "b", "c"],
-        run={"stages": {"head": 0}, "classes": [SCRIPT, '"><img src=x onerror=alert(1)>']},
-    )
-    jobs = list(state.jobs())
-    state.results[jobs[0]] = result
-    state.results[jobs[1]] = {**result, "final_accuracy": 1e9, "confusion_matrix": [[1, 0], [9, 0]]}
-    state.failed[jobs[2]] = SCRIPT + "\x1b[2J\u202e"
-    save_state(directory, state)
-    (directory / "damaged").mkdir()
-    name = "<img src=x onerror=alert(1)>\udcff"
-    (directory / "damaged" / name).write_bytes(b"")
-    (directory / "damaged" / f"{name}.reason.txt").write_text(SCRIPT)
-    holder = {"host": SCRIPT, "pid": 1, "since": SCRIPT}
-    (directory / ".lock.holder.json").write_text(json.dumps(holder))
-    return directory
 
 
 def test_what_files_say_is_shown_and_never_run(tmp_path: Path) -> None:
