@@ -23,12 +23,13 @@ WITHOUT_TORCH = [
     "import holdfast.storage",
     "import holdfast.rundir",
     "import holdfast.status",
+    "import holdfast.dashboard",
     "import holdfast.cli.supervise",
     "import holdfast.cli.train",
     "import holdfast.cli.autostart",
     "from config.settings import BACKBONES",
 ]
-COMMANDS_WITHOUT_TORCH = [["--help"], ["--version"], ["train", "--help"], ["status"]]
+COMMANDS_WITHOUT_TORCH = [["--help"], ["--version"], ["train", "--help"], ["serve", "--help"], ["status"]]
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
