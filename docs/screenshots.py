@@ -15,11 +15,12 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
+from holdfast.status import read_status
+
 IMAGES = Path(__file__).parent / "images"
 CHROMIUM = "/usr/bin/chromium"
-PAGES = {"series": "", "job": "job", "recovery": "recovery", "compare": "compare"}
 WIDTHS = {"wide": (1280, 860, 1.0), "phone": (390, 844, 2.0)}
-COLOURS = 128
+COLOURS = 256
 LARGEST = 150_000  # bytes of a picture
 
 
@@ -36,7 +37,14 @@ def served(directory: Path) -> Iterator[str]:
             server.terminate()
 
 
-def take(browser: Browser, url: str) -> None:
+def pages(directory: Path) -> dict[str, str]:
+    """Return the pages by name; of the jobs, the last that was interrupted most often."""
+    jobs = [job for job in read_status(directory).jobs if job.fold is None]
+    chosen = max(reversed(jobs), key=lambda job: job.interruptions).job
+    return {"series": "", "job": f"job/{chosen}", "recovery": "recovery", "compare": "compare"}
+
+
+def take(browser: Browser, url: str, paths: dict[str, str]) -> None:
     """Take the picture of each page, in each width and theme."""
     for width, (across, down, scale) in WIDTHS.items():
         for theme in ("light", "dark"):
@@ -46,7 +54,7 @@ def take(browser: Browser, url: str) -> None:
                 color_scheme=theme,
                 reduced_motion="reduce",
             )
-            for name, path in PAGES.items():
+            for name, path in paths.items():
                 page = context.new_page()
                 page.goto(url + path)
                 page.wait_for_selector(".page")
@@ -59,7 +67,8 @@ def take(browser: Browser, url: str) -> None:
 def keep(picture: bytes, path: Path) -> None:
     """Write a picture with as few colours as it needs."""
     image = Image.open(io.BytesIO(picture)).convert("RGB")
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    few = image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
     assert path.stat().st_size < LARGEST, f"{path}: {path.stat().st_size} bytes"
 
 
@@ -72,7 +81,7 @@ def main() -> None:
             subprocess.run(command, check=True)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         with served(directory) as url:
-            take(browser, url)
+            take(browser, url, pages(directory))
         browser.close()
 
 

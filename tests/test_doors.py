@@ -29,7 +29,13 @@ WITHOUT_TORCH = [
     "import holdfast.cli.autostart",
     "from config.settings import BACKBONES",
 ]
-COMMANDS_WITHOUT_TORCH = [["--help"], ["--version"], ["train", "--help"], ["serve", "--help"], ["status"]]
+COMMANDS_WITHOUT_TORCH = [
+    ["--help"],
+    ["--version"],
+    ["train", "--help"],
+    ["serve", "--help"],
+    ["status"],
+]
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,7 @@
 """From quantities to places in a picture, and the round numbers beside them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -14,6 +14,8 @@ class Axis:
     start: float
     end: float
     logarithmic: bool = False
+    marked: Sequence[float] = ()
+    """What may stand beside it; without any, numbers that are round in tens."""
 
     def __call__(self, value: float) -> float:
         """Return where ``value`` is."""
@@ -24,6 +26,9 @@ class Axis:
     @property
     def ticks(self) -> list[float]:
         """Round numbers between the ends."""
+        inside = [value for value in self.marked if self.low <= value <= self.high]
+        if len(inside) >= 2:
+            return inside
         if self.logarithmic:
             return _decades(self.low, self.high)
         return round_numbers(self.low, self.high)
@@ -55,7 +60,7 @@ def spread(values: Iterable[float | None], margin: float = 0.05) -> tuple[float,
 
 def _decades(low: float, high: float) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for steps in ((1,), (1, 3), (1, 2, 5)):
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
         found = [n * 10.0**p for p in powers for n in steps]
         inside = [v for v in found if low <= v <= high]
         if len(inside) >= 3:

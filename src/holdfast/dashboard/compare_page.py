@@ -14,6 +14,9 @@ from holdfast.dashboard.scatter import Point, scatter
 from holdfast.status import COMPLETE
 
 _MOST = 100
+_MOST_MATRICES = 30
+_TIMES = [n * unit for unit in (1.0, 60.0) for n in (1, 2, 3, 5, 10, 20, 30)]
+_TIMES += [n * 3600.0 for n in (1, 2, 3, 6, 12, 24, 48, 120, 240)]
 
 
 @dataclass(frozen=True)
@@ -148,8 +151,17 @@ def _by_time(entries: Sequence[Entry]) -> Markup:
     if not points:
         none = "How long the jobs trained is not recorded."
         return panel("Accuracy by training time", tag("p", none, class_="none"))
-    drawn = scatter("Accuracy by training time", points, duration, percent)
+    drawn = scatter("Accuracy by training time", points, _time, percent, _TIMES)
     return panel("Accuracy by training time", drawn)
+
+
+def _time(seconds: float) -> str:
+    """Return a time; the round ones of an axis without their zeros."""
+    unit, name = next(
+        (u, n) for u, n in ((3600, "h"), (60, "min"), (1, "s")) if seconds >= u or u == 1
+    )
+    whole = seconds / unit
+    return f"{whole:.0f} {name}" if whole == round(whole) else duration(seconds)
 
 
 def _points(entries: Sequence[Entry], of: Callable[[Entry], float | None]) -> list[Point]:
@@ -162,7 +174,7 @@ def _points(entries: Sequence[Entry], of: Callable[[Entry], float | None]) -> li
 
 def _matrices(reading: Reading, entries: Sequence[Entry]) -> Markup | None:
     found: list[Child] = []
-    for entry in entries[:_MOST]:
+    for entry in entries[:_MOST_MATRICES]:
         job = reading.jobs[entry.backbone]
         matrix = sensible(job.result.get("confusion_matrix"))
         if matrix is None or len(matrix) > MOST_CLASSES:

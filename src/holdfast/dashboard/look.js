@@ -31,6 +31,7 @@
   const said = (seconds) => {
     if (seconds < 10) return `${seconds.toFixed(1)} s`;
     if (seconds < 100) return `${seconds.toFixed(0)} s`;
+    if (seconds < 600) return `${(seconds / 60).toFixed(1)} min`;
     if (seconds < 6000) return `${(seconds / 60).toFixed(0)} min`;
     if (seconds < 172800) return `${(seconds / 3600).toFixed(1)} h`;
     return `${(seconds / 86400).toFixed(1)} days`;

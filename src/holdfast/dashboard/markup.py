@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 _PART = re.compile(r"[^a-z]*[^A-Z_.-]+[_.-]?|.+", re.DOTALL)
+_COMMON = "Custom"
 _VOID = {"br", "hr", "img", "input"}
 
 
@@ -41,9 +42,14 @@ def join(children: Iterable[Child]) -> Markup:
 
 
 def breakable(name: str) -> Markup:
-    """Return a name that a narrow page may break where a part of it begins."""
-    parts = _PART.findall(name) or [name]
-    return Markup("<wbr>".join(_safe(part) for part in parts))
+    """Return a name that a narrow page may break where a part of it begins.
+
+    What all our backbones' names begin with is apart: where there is no room, nobody needs it.
+    """
+    common = _COMMON if name.startswith(_COMMON) and name != _COMMON else ""
+    parts = _PART.findall(name[len(common) :]) or [name]
+    first = tag("span", common, class_="common") if common else ""
+    return Markup(first + "<wbr>".join(_safe(part) for part in parts))
 
 
 def job_path(job: str) -> str:

@@ -1,6 +1,7 @@
 """The pages in the browser: what they have in common, and keeping the open ones up to date."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ MOST_OPEN = 400
 """Pages open at a time; each costs memory here."""
 _NAVIGATION = {"Series": "/", "Job": "/job", "Recovery": "/recovery", "Compare": "/compare"}
 _TICK = 0.5
-_MOST_KEPT = 500
+_MOST_KEPT = 100
+_DAY = re.compile(r"(\d{4}-\d\d-\d\d)T")
 
 Render = Callable[[], Markup]
 
@@ -215,7 +217,7 @@ def _header(current: str, reading: Reading) -> Markup:
 
 def _heading(title: str, reading: Reading) -> Markup:
     trains = reading.status.training
-    who = f"in training by {trains}".replace("T", " ") if trains else "nobody trains now"
+    who = "in training by " + _DAY.sub(r"\1 ", trains) if trains else "nobody trains now"
     sign = tag("span", tag("i"), who, class_="live" if trains else "live still")
     return tag("div", tag("h1", title), sign, class_="heading")
 

@@ -30,10 +30,13 @@ def scatter(
     points: Sequence[Point],
     write_x: Callable[[float], str],
     write_y: Callable[[float], str],
+    marked: Sequence[float] = (),
 ) -> Markup:
     """Return the picture for broad and for narrow pages, and the same as a table."""
     said = _summary(title, points, write_x, write_y)
-    pictures = (_drawn(points, look, size, write_x, write_y, said) for look, size in _SIZES.items())
+    pictures = (
+        _drawn(points, look, size, write_x, write_y, said, marked) for look, size in _SIZES.items()
+    )
     ordered = sorted(points, key=lambda point: point.x)
     rows = [
         tag(
@@ -71,10 +74,11 @@ def _drawn(
     write_x: Callable[[float], str],
     write_y: Callable[[float], str],
     said: str,
+    marked: Sequence[float],
 ) -> Markup:
     width, height = size
     low, high = min(p.x for p in points) * 0.8, max(p.x for p in points) * 1.25
-    across = Axis(low, high, _LEFT, width - _RIGHT, logarithmic=True)
+    across = Axis(low, high, _LEFT, width - _RIGHT, logarithmic=True, marked=marked)
     ends = spread((point.y for point in points), 0.08) or (0.0, 1.0)
     up = Axis(*ends, height - _BOTTOM, _TOP)
     return tag(

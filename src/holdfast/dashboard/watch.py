@@ -11,7 +11,7 @@ from holdfast.storage.objects import is_url, viewed
 NEAR, FAR = 2.0, 30.0
 """Seconds between two looks: at a directory, and at a URL, where a look costs requests."""
 _SHARE = 20
-"""Times as long as a look took, there is no other one: a training beside it hardly notices."""
+"""Times as long as a look computed, there is no other one: a training beside it hardly notices."""
 
 _Seen = tuple[dict[str, Stamp], str | None]
 
@@ -46,7 +46,7 @@ class Watch:
         with self._lock:
             if not self.is_due:  # somebody else has looked meanwhile
                 return
-            began = time.monotonic()
+            began = time.thread_time()
             try:
                 self._look()
                 trouble = ""
@@ -54,8 +54,8 @@ class Watch:
                 trouble = str(error)
             except OSError as error:
                 trouble = f"{error.filename or self._where}: {error.strerror or error}"
-            now = time.monotonic()
-            self._next = now + max(FAR if self.is_remote else NEAR, _SHARE * (now - began))
+            rest = max(FAR if self.is_remote else NEAR, _SHARE * (time.thread_time() - began))
+            self._next = time.monotonic() + rest
             if trouble != self.trouble:
                 self.trouble = trouble
                 self.version += 1
