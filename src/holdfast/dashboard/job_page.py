@@ -1,18 +1,10 @@
 """The page *Job*: what one job learned, its files, its result."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from holdfast.dashboard.confusion import confusion
 from holdfast.dashboard.curves import Line, Scene, picture
 from holdfast.dashboard.markup import Child, Markup, breakable, job_path, join, tag
-from holdfast.dashboard.matrix import (
-    MOST_CLASSES,
-    Matrix,
-    as_table,
-    in_words,
-    mistakes,
-    names_for,
-    sensible,
-)
 from holdfast.dashboard.panels import (
     age,
     duration,
@@ -42,7 +34,6 @@ Said = Callable[[FileStatus], str | None]
 """Tells a file's fault, empty where it has none; None while nobody has read it yet."""
 
 _MOST_EPOCHS = 400
-_MOST_MISTAKES = 10
 _MOST_LINKS = 400
 _COLUMNS = {
     "train_loss": ("Train loss", quantity),
@@ -76,7 +67,7 @@ def job_page(reading: Reading, name: str, said: Said | None) -> Markup:
             _error(job),
             _curves(reading, job),
             _files(reading, job, said),
-            _confusion(reading, job),
+            confusion(reading, job),
         ]
     )
 
@@ -261,36 +252,4 @@ def _verified(fault: str | None) -> Markup:
     sign, word, look = ("✗", fault, "failed") if fault else ("✓", "good", "complete")
     return tag(
         "span", tag("span", sign, class_="sign", aria_hidden="true"), word, class_=f"state {look}"
-    )
-
-
-def _confusion(reading: Reading, job: JobStatus) -> Markup | None:
-    matrix = sensible(job.result.get("confusion_matrix"))
-    if matrix is None:
-        return None
-    names = names_for(matrix, reading.status.classes)
-    words = tag("p", in_words(matrix, names, most=1))
-    if len(matrix) > MOST_CLASSES:
-        return panel("Confusion", words)
-    shown = tag(
-        "div", _scrolled(as_table(matrix, names)), _mistakes(matrix, names), class_="beside"
-    )
-    return panel("Confusion", words, shown, note="A row for each true class.")
-
-
-def _mistakes(matrix: Matrix, names: Sequence[str]) -> Markup | None:
-    found = mistakes(matrix, names)[:_MOST_MISTAKES]
-    if not found:
-        return None
-    rows = [
-        tag("tr", tag("td", true), tag("td", said), tag("td", str(count), class_="number"))
-        for count, true, said in found
-    ]
-    heads = [("True", ""), ("Said", ""), ("Times", "number")]
-    return tag("div", table("What was taken for what, most often first", heads, rows))
-
-
-def _scrolled(inner: Markup) -> Markup:
-    return tag(
-        "div", inner, class_="scroll", role="region", aria_label="Confusion matrix", tabindex=0
     )

@@ -6,7 +6,7 @@ from holdfast.dashboard.markup import Child, Markup, breakable, job_path, join, 
 from holdfast.dashboard.panels import duration, facts, moment, panel, percent, table, ticking, typed
 from holdfast.dashboard.reading import Reading
 from holdfast.dashboard.timeline import timeline
-from holdfast.status import Interruption, counted, resume_lines
+from holdfast.status import Interruption, resume_lines
 
 _MOST = 200
 
@@ -38,8 +38,7 @@ def _figures(reading: Reading) -> Markup:
     return facts(
         [
             ("Interruptions", str(len(stops)),
-             f"{counted(crashes, 'crash').replace('crashs', 'crashes')}, "
-             f"{len(stops) - crashes} asked for"),
+             f"{crashes} by a crash, {len(stops) - crashes} asked for"),
             ("Work lost, at most", duration(sum(lost)) if lost else "nothing", more),
             ("Work spared", duration(sum(spared)) if spared else "nothing yet",
              "training that had not to be done again"),
