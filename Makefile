@@ -1,5 +1,5 @@
 # make train   the main job, on the built-in demo, in checkpoints/
-# make test    the whole test suite
+# make test    the whole test suite; it fetches a browser for some of it, where it can
 # make torture   real kills, power cuts, faults and corruptions, for MINUTES=20; HOLDFAST_DEEP=1: more
 # make bench   the figures of docs/performance.md, against the peers; on an idle machine
 # make docs    the documentation site, in site/; first the pages that the code knows best
@@ -10,15 +10,26 @@ PYTHON ?= python3
 MINUTES ?= 20
 BIN := .venv/bin
 DEVICE ?= cpu
+AXE := 4.14.1
 CLAIMS := stall cost load resume storm speed series bookkeeping engine
 
-.PHONY: train test torture bench lint types layers docs docs-check dist check clean
+.PHONY: browser train test torture bench lint types layers docs docs-check dist check clean
 
 train: .venv/installed
 	$(BIN)/holdfast train
 
-test: .venv/installed
+test: .venv/installed browser
 	$(BIN)/python -m pytest
+
+# Debian's chromium and axe-core, for tests/dashboard; without them those tests say that they skip.
+browser: .venv/installed
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	  { apt-get -qq update; apt-get -qq -y install chromium; } >/dev/null 2>&1; } || \
+	  echo 'no chromium, and it could not be installed: the tests in the browser are skipped'
+	@test -f .venv/axe-core/axe.min.js || { mkdir -p .venv/axe-core && cd .venv/axe-core && \
+	  npm pack --silent axe-core@$(AXE) >/dev/null 2>&1 && \
+	  tar -xzf axe-core-$(AXE).tgz --strip-components=1 package/axe.min.js; } || \
+	  echo 'no axe-core, and npm could not fetch it: the tests of accessibility are skipped'
 
 torture: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.torture --minutes $(MINUTES)

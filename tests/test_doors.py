@@ -23,6 +23,7 @@ WITHOUT_TORCH = [
     "import holdfast.storage",
     "import holdfast.rundir",
     "import holdfast.status",
+    "import holdfast.dashboard",
     "import holdfast.cli.supervise",
     "import holdfast.cli.train",
     "import holdfast.cli.autostart",
@@ -30,7 +31,10 @@ WITHOUT_TORCH = [
     "import holdfast; holdfast.read('.'), holdfast.train",
     "from config.settings import BACKBONES",
 ]
-COMMANDS_WITHOUT_TORCH = [["--help"], ["--version"], ["train", "--help"], ["status"], ["init"]]
+COMMANDS_WITHOUT_TORCH = [
+    *(["--help"], ["--version"], ["train", "--help"], ["serve", "--help"]),
+    *(["status"], ["init"]),
+]
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

@@ -79,3 +79,38 @@ def backbones() -> None:
     from holdfast.cli.backbones import list_backbones
 
     list_backbones()
+
+
+@commands.command()
+@reports_faults
+def serve(
+    checkpoint_dir: options.RunDirectory = options.DEFAULT_DIRECTORY,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Where to listen; others need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0: a free one.")] = 8080,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            envvar="HOLDFAST_TOKEN",
+            help="What a browser has to show once. (default: a random one, where one is needed)",
+            show_default=False,
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A further name by which browsers may call it, as a proxy's. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Show the run in the browser, and follow it there.
+
+    Only reads. Needs no torch, and no internet.
+    """
+    from holdfast.cli.serve import serve_run
+
+    raise typer.Exit(serve_run(checkpoint_dir, host, port, token, allow_host or ()))

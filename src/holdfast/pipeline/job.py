@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from holdfast.backbones import Backbone, create_backbone
+from holdfast.backbones import Backbone, count_parameters, create_backbone
 from holdfast.config import RunConfig
 from holdfast.data import Augment, ImageSet, on_device
 from holdfast.errors import HoldfastError, JobFailedError
@@ -117,7 +117,8 @@ def train_and_measure(
         ranks=ranks,
     )
     train(job, config, with_)
-    return job.complete(**measure(job, config, with_, images[2], classes))
+    measured = measure(job, config, with_, images[2], classes)
+    return job.complete(**measured, parameters=count_parameters(model))
 
 
 def _augment(config: RunConfig, machine: Machine) -> Augment:

@@ -1,0 +1,249 @@
+"""The pages in a real browser: live, by mouse and by keyboard, on a phone, in both themes."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.cli.changing_run import DONE, IN_TRAINING, ChangingRun
+from tests.dashboard.hostile_run import hostile
+from tests.dashboard.served import Served, served
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+AXE = Path(sys.prefix) / "axe-core" / "axe.min.js"
+PATIENCE = 120_000  # milliseconds; a busy machine is slow
+PAGES = {"Series": "", "Job": f"job/{IN_TRAINING}", "Recovery": "recovery", "Compare": "compare"}
+WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
+THEMES = ("light", "dark")
+
+pytestmark = pytest.mark.skipif(
+    not Path(CHROMIUM).exists(), reason="no chromium here (make browser; apt-get install chromium)"
+)
+needs_axe = pytest.mark.skipif(not AXE.exists(), reason="no axe-core here (make browser)")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def looking(browser: Browser, server: Served, path: str = "", **options: Any) -> Iterator[Page]:
+    """Open a page; it must ask no other host, and have nothing to complain of."""
+    complaints: list[str] = []
+    context = browser.new_context(**{"viewport": WIDE, **options})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    ours = urlsplit(server.url).netloc
+
+    def asked(url: str) -> None:
+        if urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).netloc != ours:
+            complaints.append(f"asked {url}")
+
+    page.on("request", lambda request: asked(request.url))
+    page.on("websocket", lambda socket: asked(socket.url))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: complaints.append(f"a dialog: {dialog.message}"))
+    page.goto(server.url + path)
+    page.wait_for_selector(".page")
+    page.wait_for_function("window.did_handshake === true")
+    try:
+        yield page
+    finally:
+        context.close()
+    assert complaints == []
+
+
+def names(page: Page) -> list[str]:
+    return page.locator("table.jobs tbody th").all_inner_texts()
+
+
+def test_each_page_is_reached_by_the_navigation(browser: Browser, server: Served) -> None:
+    """By clicks alone: the bar, the table's names, the next job; each is marked as where one is."""
+    with looking(browser, server) as page:
+        for title in ("Job", "Recovery", "Compare", "Series"):
+            page.get_by_role("navigation", name="Pages").get_by_role("link", name=title).click()
+            current = page.locator("nav[aria-label=Pages] [aria-current=page]")
+            expect(current).to_have_text(title)
+            expect(page).to_have_title(f"{title if title != 'Job' else IN_TRAINING} · Holdfast")
+        page.get_by_role("link", name=DONE).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(DONE)
+        page.get_by_role("link", name="next").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(IN_TRAINING)
+        page.get_by_text("all jobs").click()
+        page.locator(".every").get_by_role("link", name=DONE).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(DONE)
+
+
+def test_a_training_is_followed_without_a_reload(
+    browser: Browser, begun: ChangingRun, tmp_path: Path
+) -> None:
+    """What a child trains meanwhile appears: its state, its epochs, its files, its result."""
+    run = begun.copied("followed")
+    with served(run.directory) as server, looking(browser, server) as page:
+        row = page.locator(f"tr[data-key={IN_TRAINING}]")
+        expect(row).to_contain_text("begun")
+        expect(page.get_by_text("nobody trains now")).to_be_visible()
+        page.evaluate("window.loaded_once = true")
+        with looking(browser, server, f"job/{IN_TRAINING}") as job:
+            expect(job.get_by_text("Test accuracy")).to_have_count(0)
+            child = run.start()
+            expect(page.locator(".live")).to_contain_text(
+                "in training by process", timeout=PATIENCE
+            )
+            expect(row).to_contain_text("complete", timeout=PATIENCE)
+            expect(job.get_by_text("Test accuracy")).to_be_visible(timeout=PATIENCE)
+            expect(job.locator("svg .stop")).not_to_have_count(0)  # it had been killed before
+            files = job.locator("tr", has_text=f"{IN_TRAINING}_best.pth")
+            expect(files).to_contain_text("good", timeout=PATIENCE)
+        assert child.wait() == 0, child.output
+        expect(page.locator(".live")).to_contain_text("nobody trains now", timeout=PATIENCE)
+        assert page.evaluate("window.loaded_once")
+
+
+def test_the_table_is_sorted_by_its_titles(browser: Browser, server: Served) -> None:
+    """Once: one way, the best first where there is a best; again: the other; again: as trained."""
+    with looking(browser, server) as page:
+        as_trained = names(page)
+        title = page.get_by_role("button", name="Backbone")
+        head = page.get_by_role("columnheader", name="Backbone")
+        for way, wanted in (
+            ("ascending", sorted(as_trained)),
+            ("descending", sorted(as_trained)[::-1]),
+            (None, as_trained),
+        ):
+            title.click()
+            if way is None:
+                expect(head).not_to_have_attribute("aria-sort", "descending")
+            else:
+                expect(head).to_have_attribute("aria-sort", way)
+            assert names(page) == wanted
+        page.get_by_role("button", name="Accuracy").click()
+        expect(page.locator("th[aria-sort=descending]")).to_contain_text("Accuracy")
+        page.get_by_role("searchbox").fill("regnet")
+        expect(page.locator("table.jobs tbody tr")).to_have_count(1)
+        page.get_by_role("searchbox").fill("<b>no such</b>")
+        expect(page.get_by_text("No job has this name or state.")).to_be_visible()
+
+
+def test_everything_can_be_done_by_keyboard(browser: Browser, server: Served) -> None:
+    """Each thing to press is reached, is seen to be, and keeps the focus when it was pressed."""
+    with looking(browser, server) as page:
+        reached = []
+        for _ in range(16):
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate("document.activeElement.innerText"))
+            outline = "getComputedStyle(document.activeElement).outlineStyle"
+            assert page.evaluate(outline) != "none"
+        assert reached[0] == "Skip to the content"
+        assert reached[1:6] == ["Series", "Job", "Recovery", "Compare", "Theme: system"]
+        assert DONE in reached
+        button = page.get_by_role("button", name="Accuracy")
+        button.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("th[aria-sort=descending]")).to_contain_text("Accuracy")
+        expect(button).to_be_focused()
+        page.get_by_role("link", name=DONE).focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text(DONE)
+        page.get_by_text("The same as a table").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("table", name="Every epoch")).to_be_visible()
+
+
+def test_the_theme_is_the_systems_until_another_is_chosen(browser: Browser, server: Served) -> None:
+    """The switch goes through all three, and the choice holds for the next page."""
+    ground = "getComputedStyle(document.body).backgroundColor"
+    with looking(browser, server, color_scheme="dark") as page:
+        dark = page.evaluate(ground)
+        page.emulate_media(color_scheme="light")
+        light = page.evaluate(ground)
+        assert light != dark
+        switch = page.get_by_role("button", name="Theme")
+        for name, seen in (("light", light), ("dark", dark)):
+            switch.click()
+            expect(switch).to_have_text(f"Theme: {name}")
+            assert page.evaluate(ground) == seen
+        page.goto(server.url + "compare")
+        expect(page.get_by_role("button", name="Theme")).to_have_text("Theme: dark")
+        assert page.evaluate(ground) == dark
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_phone_shows_every_page_without_scrolling_sideways(
+    browser: Browser, server: Served, theme: str
+) -> None:
+    """At 390 px each page is as broad as the screen, and its text is not cut off."""
+    for path in PAGES.values():
+        with looking(browser, server, path, viewport=PHONE, color_scheme=theme) as page:
+            assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+            outside = "[...document.querySelectorAll('h1,h2,dd,.top a')].filter(e => "
+            outside += "e.getBoundingClientRect().right > innerWidth && !e.matches('.skip'))"
+            assert page.evaluate(f"{outside}.length") == 0
+
+
+@needs_axe
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+def test_no_page_shuts_anybody_out(
+    browser: Browser, server: Served, theme: str, viewport: dict[str, int]
+) -> None:
+    """axe-core finds nothing serious or critical: contrast, names, roles, structure."""
+    for path in PAGES.values():
+        with looking(browser, server, path, viewport=viewport, color_scheme=theme) as page:
+            page.evaluate(AXE.read_text())
+            found = page.evaluate("axe.run().then(found => found.violations)")
+            grave = {
+                rule["id"]: [node["html"] for node in rule["nodes"]][:5]
+                for rule in found
+                if rule["impact"] in ("serious", "critical")
+            }
+            assert grave == {}, path
+
+
+def test_every_picture_says_what_it_shows(browser: Browser, server: Served) -> None:
+    """Whoever sees no picture gets a text, and a table with all of it."""
+    for path in (PAGES["Job"], PAGES["Recovery"], PAGES["Compare"]):
+        with looking(browser, server, path) as page:
+            pictures = page.locator(".page [role=img]").all()
+            assert pictures
+            assert all(len(one.get_attribute("aria-label") or "") > 20 for one in pictures)
+            assert page.locator("table").count()
+
+
+def test_a_browser_runs_nothing_that_files_say(browser: Browser, tmp_path: Path) -> None:
+    """Markup in names, classes, errors and reasons stays text, also where it comes later."""
+    run = hostile(tmp_path)
+    with served(run) as server:
+        for path in ("", "job/a", "job/b", "job/c", "recovery", "compare"):
+            with looking(browser, server, path) as page:
+                assert page.locator(".page img, .page script").count() == 0
+                if path == "job/c":
+                    expect(page.locator(".error")).to_contain_text("<script>alert(1)</script>")
+
+
+def test_a_token_opens_the_pages_once_and_leaves_the_address(
+    browser: Browser, finished: Path
+) -> None:
+    """The printed URL leads in; after it neither the address bar nor a script knows the token."""
+    token = "correct-horse-battery"
+    with served(finished, "--token", token) as server, browser.new_context() as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(server.url)
+        page.wait_for_function("window.did_handshake === true")
+        assert token not in page.url
+        assert page.evaluate("document.cookie") == ""
+        page.get_by_role("link", name="Compare").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Compare")
