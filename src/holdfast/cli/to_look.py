@@ -53,3 +53,29 @@ def backbones() -> None:
     from holdfast.cli.backbones import list_backbones
 
     list_backbones()
+
+
+@commands.command()
+@reports_faults
+def report(
+    checkpoint_dir: options.RunDirectory = options.DEFAULT_DIRECTORY,
+    out: Annotated[
+        str, typer.Option(metavar="DIR", help="Where the report is written.")
+    ] = "report",
+    predictions: Annotated[
+        bool,
+        typer.Option(
+            "--predictions/--no-predictions",
+            help="Let the models predict, for ROC curves and the ensemble.",
+        ),
+    ] = True,
+) -> None:
+    """Write the comparison as a page, with figures and tables.
+
+    One report.html that needs nothing else, figures as SVG and PNG, and results.csv, .json, .md
+    and .tex. Works while training runs, and says what it leaves out. Needs matplotlib: pip
+    install 'holdfast[report]'.
+    """
+    from holdfast.cli.report import make_report
+
+    make_report(checkpoint_dir, out, predictions=predictions)

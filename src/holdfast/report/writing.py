@@ -1,0 +1,56 @@
+"""write_report: from a run's directory to the files of its report."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from holdfast.report.comparison import Row, compare
+from holdfast.report.drawings import Drawing, draw, plan_drawings
+from holdfast.report.facts import Facts
+from holdfast.report.output import FIGURES, PAGE, write_all
+from holdfast.report.page import render_page
+from holdfast.report.parameters import count_all
+from holdfast.report.tables import as_csv, as_json, as_latex, as_markdown
+
+OnFigure = Callable[[int, int], None]
+"""Told how many figures are drawn, of how many."""
+
+
+def write_report(facts: Facts, out: Path, on_figure: OnFigure = lambda done, of: None) -> int:
+    """Draw and write everything below ``out``; return how many figures there are.
+
+    The same facts give the same bytes.
+
+    Raises:
+        StorageError: the disk refused; the report that was there stands.
+    """
+    facts = _with_parameters(facts)
+    rows = compare(facts)
+    plans = plan_drawings(facts, rows)
+    drawings: dict[str, Drawing] = {}
+    for done, plan in enumerate(plans):
+        on_figure(done, len(plans))
+        drawings[plan[0]] = draw(plan)
+    write_all(out, _contents(facts, rows, list(drawings.values())))
+    return len(drawings)
+
+
+def _contents(facts: Facts, rows: Sequence[Row], drawings: Sequence[Drawing]) -> dict[str, bytes]:
+    texts = {
+        PAGE: render_page(facts, rows, {drawing.name: drawing for drawing in drawings}),
+        "results.csv": as_csv(rows),
+        "results.json": as_json(facts, rows),
+        "results.md": as_markdown(rows),
+        "results.tex": as_latex(rows),
+    }
+    contents = {name: text.encode() for name, text in texts.items()}
+    for drawing in drawings:
+        contents[f"{FIGURES}/{drawing.name}.svg"] = drawing.drawn.svg
+        contents[f"{FIGURES}/{drawing.name}.png"] = drawing.drawn.png
+    return contents
+
+
+def _with_parameters(facts: Facts) -> Facts:
+    found, reason = count_all(facts.backbones, facts.record, len(facts.status.classes))
+    more = [reason] if reason else []
+    return replace(facts, parameters=found, left_out=[*facts.left_out, *more])
