@@ -21,3 +21,11 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell leaves it to
 def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three classes of forty real 8x8 digits each, as a folder of PNG files."""
     return write_digits(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="session")
+def trained_run(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of two tiny backbones on those digits; whoever changes it takes a copy."""
+    from tests.trained_run import train_run  # imports torch, which not every test needs
+
+    return train_run(digits_folder, tmp_path_factory.mktemp("trained") / "run")

@@ -111,6 +111,23 @@ def prepare(
     return ImageCache(home, index)
 
 
+def find_cache(directory: Path, digest: str, resize: int) -> ImageCache | None:
+    """Return the whole cache in ``directory`` of the data whose digest begins so, verified.
+
+    None where there is none, or a damaged one; nothing is locked, decoded or written.
+    """
+    homes = directory.iterdir() if directory.is_dir() else ()
+    for home in sorted(path for path in homes if _CACHE_NAME.fullmatch(path.name)):
+        index = read_record(home / _INDEX)
+        if index is None or index["resize"] != resize or not index["digest"].startswith(digest):
+            continue
+        shards = plan_shards(home, index["images"], resize)
+        whole = zip(shards, index["shards"], strict=True)
+        if all(shard.is_intact(ShardRecord(crc32, {})) for shard, crc32 in whole):
+            return ImageCache(home, index)
+    return None
+
+
 def _key(digest: str, resize: int) -> str:
     return hashlib.sha256(f"{digest} {resize} {DECODE_VERSION}".encode()).hexdigest()
 

@@ -82,15 +82,15 @@ class FolderSource:
         return decode(self._paths[index], at_least)
 
 
-def open_folder(path: Path | str) -> FolderSource:
+def open_folder(path: Path | str, *, least_classes: int = 2) -> FolderSource:
     """List the images of a folder; none is decoded yet.
 
     Looked at is every visible file below a class folder that has an image's suffix, or an
     unknown one and an image's first bytes. Links are followed, each real folder once.
 
     Raises:
-        DataError: no such folder, or it may not be listed; no image, fewer than two classes, a
-            class without images, two classes with one name, or splits whose classes differ.
+        DataError: no such folder, or it may not be listed; no image, too few classes, a class
+            without images, two classes with one name, or splits whose classes differ.
     """
     root = Path(path)
     if (mode := _mode(root)) != stat.S_IFDIR:
@@ -101,10 +101,10 @@ def open_folder(path: Path | str) -> FolderSource:
     class_sets: dict[str, set[str]] = {}
     for part_folder, part in splits or [(root, TRAIN)]:
         folders = _class_folders(part_folder)
-        class_sets[part_folder.name] = {_printable(folder.name) for folder in folders}
+        class_sets[part_folder.name] = {printable(folder.name) for folder in folders}
         for folder in folders:
             entries.extend(_class_entries(root, folder, part))
-    _check_classes(root, class_sets)
+    _check_classes(root, class_sets, least_classes)
     entries.sort(key=lambda entry: entry.name.encode())
     return FolderSource(root, entries, predefined=bool(splits))
 
@@ -128,9 +128,9 @@ def _class_folders(folder: Path) -> list[Path]:
 
 
 def _class_entries(root: Path, folder: Path, part: int) -> list[_Entry]:
-    class_name = _printable(folder.name)
+    class_name = printable(folder.name)
     entries = [
-        _Entry(_printable(path.relative_to(root).as_posix()), path, class_name, part)
+        _Entry(printable(path.relative_to(root).as_posix()), path, class_name, part)
         for path in _walk(folder, set())
     ]
     if not entries:
@@ -168,7 +168,7 @@ def _listing(folder: Path) -> list[Path]:
         os.stat(f"{folder}/.")  # noqa: PTH116 - pathlib drops the dot, which needs the x bit
     except OSError as error:
         raise DataError(
-            f"cannot list {_printable(str(folder))}: {error.strerror}; make it readable"
+            f"cannot list {printable(str(folder))}: {error.strerror}; make it readable"
         ) from error
     return [folder / name for name in sorted(names, key=os.fsencode)]
 
@@ -181,12 +181,12 @@ def _mode(path: Path) -> int | None:
         return None
 
 
-def _check_classes(root: Path, class_sets: dict[str, set[str]]) -> None:
+def _check_classes(root: Path, class_sets: dict[str, set[str]], least: int) -> None:
     everything = sorted(set().union(*class_sets.values()))
     if not everything:
         raise DataError(f"{root} holds no class: give a folder with one sub-folder per class")
     _check_duplicates(root, everything)
-    if len(everything) == 1:
+    if len(everything) < least:
         raise DataError(f"{root} holds one class only, {everything[0]}: at least two are needed")
     train = next(iter(class_sets.values()))
     for part, classes in class_sets.items():
@@ -213,6 +213,15 @@ def _listed(names: Iterator[str] | Sequence[str]) -> str:
     return ", ".join(f"{name}/" for name in names)
 
 
-def _printable(name: str) -> str:
+def list_images(folder: Path) -> list[Path]:
+    """Return the images below a folder, by the rules of `open_folder`, in the order of names.
+
+    Raises:
+        DataError: a folder may not be listed.
+    """
+    return list(_walk(folder, set()))
+
+
+def printable(name: str) -> str:
     """Spell bytes that are not UTF-8 as ``\\xe9``: a name must not break a log or a report."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -111,6 +111,12 @@ def prepare_material(
         progress=progress,
         check_stop=check_stop,
     )
+    return divide(config, cache)
+
+
+def divide(config: RunConfig, cache: ImageCache) -> Material:
+    """Return the images of ``cache`` as a run with these settings splits them."""
+    folds = config.folds if config.fold_counts else 0
     split, parts = _split(config, cache.labels, cache.split, cache.classes, folds)
     return Material(cache, split, parts)
 

@@ -1,6 +1,6 @@
 """Training that can be stopped anywhere: runs, jobs, stages, and the loop that uses them."""
 
-from holdfast.training.evaluate import Predictions
+from holdfast.training.evaluate import Predictions, predict, predictions_of, result_metrics
 from holdfast.training.following import following, leading
 from holdfast.training.ingredients import Ingredients
 from holdfast.training.interrupt import StopRequest
@@ -34,6 +34,9 @@ __all__ = [
     "leading",
     "measure",
     "open_run",
+    "predict",
+    "predictions_of",
+    "result_metrics",
     "stage_costs",
     "steps_per_epoch",
     "train",

@@ -55,6 +55,11 @@ def predict(
         check_stop=check_stop,
         ranks=ranks,
     )
+    return predictions_of(logits, labels)
+
+
+def predictions_of(logits: Tensor, labels: Tensor) -> Predictions:
+    """Return what logits (N, classes), and the true labels (N,), come to."""
     scores, truth = logits.float().cpu(), labels.cpu()
     return Predictions(
         scores.double().softmax(1).numpy(), truth.numpy(), F.cross_entropy(scores, truth).item()
