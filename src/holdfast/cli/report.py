@@ -10,7 +10,9 @@ from holdfast.status import counted
 from holdfast.storage.objects import is_url, viewed
 
 
-def make_report(where: str | Path, out: str, *, predictions: bool = True) -> None:
+def make_report(
+    where: str | Path, out: str, *, predictions: bool = True, data: str | None = None
+) -> None:
     """Write the report of the run in a directory, or at a URL, below ``out``.
 
     Raises:
@@ -20,24 +22,26 @@ def make_report(where: str | Path, out: str, *, predictions: bool = True) -> Non
     if is_url(out):
         raise UsageError(f"--out {out}: name a folder of this machine")
     try:
-        from holdfast.report import gather, write_report
+        from holdfast.report import gather, with_predictions, without_predictions, write_report
     except ModuleNotFoundError as error:
         if error.name != "matplotlib":
             raise
         message = "holdfast report needs matplotlib: pip install 'holdfast[report]'"
         raise UsageError(message) from None
-    console = Console(stderr=True, highlight=False)
-    with viewed(where) as directory, console.status("Reading the run") as shown:
-        check_directory(directory)
-        facts = gather(directory)
-        drawn = write_report(
+    with Console(stderr=True, highlight=False).status("Reading the run") as shown:
+        with viewed(where) as directory:
+            check_directory(directory)
+            facts = gather(directory)
+        if predictions:
+            facts = with_predictions(facts, where, data, shown.update)
+        else:
+            facts = without_predictions(facts)
+        written = write_report(
             facts, Path(out), lambda done, of: shown.update(f"Drawing figure {done + 1} of {of}")
         )
-    state = "" if facts.finished else ", not finished"
-    for reason in facts.left_out:
-        say(f"! left out: {reason}", stderr=True)
-    say(
-        f"✓ {Path(out) / 'report.html'}: {facts.status.completed} of "
-        f"{counted(facts.status.total_backbones, 'backbone')}{state}, {counted(drawn, 'figure')}",
-        stderr=False,
-    )
+    for reason in written.left_out:
+        say(f"! left out: {reason}")
+    status, state = facts.status, "" if facts.finished else ", not finished"
+    complete = f"{status.completed} of {counted(status.total_backbones, 'backbone')} complete"
+    figures = counted(written.figures, "figure")
+    say(f"✓ {written.page}: {complete}{state}, {figures}", stderr=False)

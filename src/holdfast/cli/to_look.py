@@ -69,6 +69,12 @@ def report(
             help="Let the models predict, for ROC curves and the ensemble.",
         ),
     ] = True,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|URL", help="The images, where the run's own cache of them is gone."
+        ),
+    ] = None,
 ) -> None:
     """Write the comparison as a page, with figures and tables.
 
@@ -78,4 +84,4 @@ def report(
     """
     from holdfast.cli.report import make_report
 
-    make_report(checkpoint_dir, out, predictions=predictions)
+    make_report(checkpoint_dir, out, predictions=predictions, data=data)

@@ -15,6 +15,7 @@ from holdfast.rundir import Result
 from holdfast.status import COMPLETE, JobStatus, describe
 
 Drawings = Mapping[str, Drawing]
+_MOST_WORDS = 260
 _MOST_CLASSES = 200  # in a table; the figure has them all
 
 
@@ -47,11 +48,12 @@ def figure(drawing: Drawing | None) -> Markup | None:
     """Return a figure with its caption and the name of its files."""
     if drawing is None:
         return None
+    shown = drawing.words if len(drawing.words) <= _MOST_WORDS else None  # a table has them
     files = tag("span", f"figures/{drawing.name}.svg, .png", class_="quiet")
     return tag(
         "figure",
         tag("div", inline_svg(drawing.drawn.svg, drawing.name, drawing.words), class_="scroll"),
-        tag("figcaption", tag("b", drawing.caption), ". ", drawing.words, " ", tag("br"), files),
+        tag("figcaption", tag("b", drawing.caption), ". ", shown, tag("br"), files),
         id=f"figure-{drawing.name}",
     )
 

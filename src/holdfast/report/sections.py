@@ -199,7 +199,7 @@ def interruptions(facts: Facts) -> Markup:
         for stop in stops
     ]
     heads: list[Child] = ["Went on", "Job", "From", "The end was", "Spared", "Lost, at most"]
-    return table(heads, rows, caption="Interruptions, and where training went on", class_="words")
+    return table(heads, rows, caption="Interruptions, and where training went on", class_="left")
 
 
 def troubles(facts: Facts) -> Markup | None:

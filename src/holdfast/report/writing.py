@@ -1,7 +1,7 @@
 """write_report: from a run's directory to the files of its report."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holdfast.report.comparison import Row, compare
@@ -16,8 +16,18 @@ OnFigure = Callable[[int, int], None]
 """Told how many figures are drawn, of how many."""
 
 
-def write_report(facts: Facts, out: Path, on_figure: OnFigure = lambda done, of: None) -> int:
-    """Draw and write everything below ``out``; return how many figures there are.
+@dataclass(frozen=True)
+class Written:
+    """What a report has come to."""
+
+    page: Path
+    figures: int
+    left_out: Sequence[str]
+    """What it lacks, each with its reason."""
+
+
+def write_report(facts: Facts, out: Path, on_figure: OnFigure = lambda done, of: None) -> Written:
+    """Draw and write everything below ``out``.
 
     The same facts give the same bytes.
 
@@ -32,7 +42,7 @@ def write_report(facts: Facts, out: Path, on_figure: OnFigure = lambda done, of:
         on_figure(done, len(plans))
         drawings[plan[0]] = draw(plan)
     write_all(out, _contents(facts, rows, list(drawings.values())))
-    return len(drawings)
+    return Written(out / PAGE, len(drawings), facts.left_out)
 
 
 def _contents(facts: Facts, rows: Sequence[Row], drawings: Sequence[Drawing]) -> dict[str, bytes]:

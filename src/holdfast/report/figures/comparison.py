@@ -92,12 +92,12 @@ def draw_costs(entries: Sequence[Entry]) -> Figure:
     rows = -(-len(known) // 3)
     figure = Figure(figsize=(WIDTH, 2.9 + 0.17 * rows), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
-    for place, entry in enumerate(known):
-        for axes, cost in zip(panels, (entry.seconds, entry.parameters), strict=True):
-            if cost and entry.accuracy is not None:
-                axes.plot(cost, entry.accuracy, _marker(place), color=_colour(place), markersize=6)
-    _log_axis(panels[0], _TIMES, FuncFormatter(_time), "time in training")
-    _log_axis(panels[1], _COUNTS, FuncFormatter(_count), "parameters")
+    _draw_cost(panels[0], known, [entry.seconds for entry in known])
+    _mark(panels[0], [entry.seconds for entry in known], _TIMES, FuncFormatter(_time))
+    _draw_cost(panels[1], known, [entry.parameters for entry in known])
+    _mark(panels[1], [entry.parameters for entry in known], _COUNTS, FuncFormatter(_count))
+    panels[0].set_xlabel("time in training")
+    panels[1].set_xlabel("parameters")
     panels[0].set_ylabel("test accuracy")
     percent_axis(panels[0].yaxis)
     handles = [_dot(entry.name, _colour(n), _marker(n), size=5) for n, entry in enumerate(known)]
@@ -153,25 +153,35 @@ def _marker(place: int) -> str:
     return MARKERS[place % len(MARKERS)]
 
 
-def _log_axis(axes: Axes, steps: Sequence[float], formatter: FuncFormatter, label: str) -> None:
-    """Scale an axis by factors, with a few marks at round values."""
+def _draw_cost(axes: Axes, known: Sequence[Entry], costs: Sequence[float | None]) -> None:
+    for place, (entry, cost) in enumerate(zip(known, costs, strict=True)):
+        if cost and entry.accuracy is not None:
+            axes.plot(cost, entry.accuracy, _marker(place), color=_colour(place), markersize=6)
+
+
+def _mark(
+    axes: Axes, unsure: Sequence[float | None], steps: Sequence[float], formatter: FuncFormatter
+) -> None:
+    """Scale an axis by factors, over what there is and a little more, with a few round marks."""
+    costs = [cost for cost in unsure if cost]
+    low, high = min(costs, default=1) / 1.25, max(costs, default=1) * 1.25
+    wider = max((3.0 * low / high) ** 0.5, 1.0)  # where all cost about the same
     axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    inside = [step for step in steps if low <= step <= high]
-    axes.xaxis.set_major_locator(FixedLocator(inside[:: -(-len(inside) // _MOST_MARKS) or 1]))
+    axes.set_xlim(low / wider, high * wider)
+    inside = [step for step in steps if low / wider <= step <= high * wider]
+    axes.xaxis.set_major_locator(FixedLocator(inside[:: max(-(-len(inside) // _MOST_MARKS), 1)]))
     axes.xaxis.set_major_formatter(formatter)
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel(label)
 
 
 _MOST_MARKS = 6
-_COUNTS = [step * 10**power for power in range(1, 12) for step in (1, 1.5, 2, 3, 4, 5, 7)]
+_COUNTS = [step * 10.0**power for power in range(1, 12) for step in (1, 1.5, 2, 3, 4, 5, 7)]
 _UNITS = (("s", 1), ("min", 60), ("h", 3600), ("d", 86400))
 _TIMES = [
-    *(count * 1 for count in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)),
-    *(count * 60 for count in (1, 2, 3, 5, 10, 20, 30)),
-    *(count * 3600 for count in (1, 2, 3, 6, 12)),
-    *(count * 86400 for count in (1, 2, 3, 5, 10, 20, 50, 100)),
+    *(count * 1.0 for count in (0.1, 0.2, 0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 45)),
+    *(count * 60.0 for count in (1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45)),
+    *(count * 3600.0 for count in (1, 1.5, 2, 3, 4, 6, 8, 12, 18)),
+    *(count * 86400.0 for count in (1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)),
 ]
 
 

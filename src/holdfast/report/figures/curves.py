@@ -106,6 +106,8 @@ def _draw_stages(axes: Axes, starts: Mapping[str, int]) -> None:
 
 
 def _draw_marks(axes: Axes, marks: Sequence[float]) -> None:
+    if not marks:  # an empty line would have no extent, and the layout none either
+        return
     for mark in sorted(set(marks)):
         axes.axvline(mark, color=ORANGE, linewidth=0.9, linestyle=":")
     foot = axes.get_xaxis_transform()
