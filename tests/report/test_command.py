@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from holdfast.checkpoint import Ledger
+from holdfast.cli.app import app
 from holdfast.inference import choose_weights, open_trained, soft_vote
+from holdfast.rundir import JobName
 from holdfast.status import read_status
 from tests.report.conftest import BEGUN, BROKEN, DONE, LATER, Finished, Page, report
 from tests.trained_run import FIRST, SECOND, copy_of
@@ -171,6 +175,21 @@ def test_what_is_left_out_is_told_with_its_reason(half_way: Path, tmp_path: Path
         assert reason in page
 
 
+def test_a_run_of_many_jobs_shows_the_first_one_by_one(tmp_path: Path) -> None:
+    """All are in the tables; nobody waits for thousands of figures, and that is said."""
+    ledger = Ledger(tmp_path / "run")
+    ledger.plan({"stages": {"head": 1}}, [f"net{number}" for number in range(250)], {})
+    ledger.completed(JobName("net0"), {"final_accuracy": 0.5}, 1.0, weights=False)
+    ledger.close()
+    told = report(tmp_path / "run", tmp_path / "out", "--no-predictions")
+    page = Page(tmp_path / "out" / "report.html")
+
+    assert "figures of 50 of 250 jobs: the first 200 have theirs" in told.output
+    assert len(in_csv(tmp_path / "out")) == 250
+    ids = [value for name, value in page.attributes() if name == "id"]
+    assert sum(value.startswith("backbone-") for value in ids) == 200
+
+
 def test_damaged_weights_leave_out_one_backbone(finished: Finished, tmp_path: Path) -> None:
     """One bad file is named; the other backbone still has its curves, and the report is made."""
     run = copy_of(finished.run, tmp_path / "run")
@@ -218,10 +237,6 @@ def test_bad_usage_is_one_line(
     options: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit code 2, and no folder is made."""
-    from typer.testing import CliRunner
-
-    from holdfast.cli.app import app
-
     monkeypatch.chdir(tmp_path)
     told = CliRunner().invoke(app, ["report", *options])
 

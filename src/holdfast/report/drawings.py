@@ -11,7 +11,7 @@ from holdfast.report.comparison import ENSEMBLE, Row, entries
 from holdfast.report.facts import Facts, classes_of, confusion_of
 from holdfast.report.figures import Course, Drawn, Panel
 from holdfast.report.roc import curves_of_classes, means_of
-from holdfast.report.text import number, percent, plain
+from holdfast.report.text import UNKNOWN, number, percent, plain
 from holdfast.status import Curve, JobStatus
 
 _PANELS = {
@@ -19,6 +19,7 @@ _PANELS = {
     "accuracy": {"training": "train_acc", "validation": "val_acc", "validation F1": "val_f1"},
     "learning rate": {"learning rate": "learning_rate"},
 }
+_WHOLE = {"validation F1", "learning rate"}
 _NO_QUANTITY = {"stage", "epoch"}
 _MOST_PANELS = 3
 
@@ -41,7 +42,7 @@ Plan = tuple[str, str, str, Callable[[], Drawn]]
 def plan_drawings(facts: Facts, rows: Sequence[Row]) -> list[Plan]:
     """Return the figures to draw: name, caption, words, and how."""
     plans = list(_of_all(facts, rows))
-    for job in facts.status.jobs:
+    for job in facts.shown:
         plans += _of_job(facts, job)
     if facts.ensemble:
         plans += _of_ensemble(facts)
@@ -78,7 +79,8 @@ def _of_all(facts: Facts, rows: Sequence[Row]) -> Iterator[Plan]:
             f"Test accuracy of {len(known)} models, from {percent(low.accuracy)} ({low.name}) to "
             f"{percent(high.accuracy)} ({high.name}). The numbers stand in the table of results."
         )
-        caption = "Accuracy on the test images, and the spread over the folds"
+        best = f" of the best {figures.MOST_ENTRIES}" if len(rows) > figures.MOST_ENTRIES else ""
+        caption = f"Accuracy on the test images{best}, and the spread over the folds"
         yield "comparison", caption, words, lambda: figures.drawn(figures.draw_comparison, drawable)
     costed = [row for row in known if row.seconds and not row.is_ensemble]
     if costed:
@@ -174,14 +176,17 @@ def course_of(curve: Curve) -> Course:
     return Course(panels[:_MOST_PANELS], curve.stage_starts, curve.marks)
 
 
+def _last(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.3g}"
+
+
 def _has_any(values: Sequence[float | None]) -> bool:
     return any(value is not None for value in values)
 
 
 def _words_of_course(curve: Curve, course: Course) -> str:
     ends = [
-        f"{label} {panel.title}".replace("learning rate learning rate", "learning rate")
-        + f" ends at {number(last)}"
+        f"{label if label in _WHOLE else f'{label} {panel.title}'} ends at {_last(last)}"
         for panel in course.panels
         for label, values in panel.lines.items()
         for last in [next((v for v in reversed(values) if v is not None), None)]

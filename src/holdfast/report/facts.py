@@ -14,6 +14,7 @@ from holdfast.rundir import RecoveryState, Result, last_start, load_state
 from holdfast.status import COMPLETE, JobStatus, Past, Status, read_past, read_status, time_left
 
 _MOST_CLASSES = 10_000
+_MOST_JOBS = 200  # with figures: drawing them takes about a second each
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ class Facts:
     def folds(self, backbone: str) -> list[JobStatus]:
         """Return the folds of a backbone."""
         return [j for j in self.status.jobs if j.backbone == backbone and j.fold is not None]
+
+    @property
+    def shown(self) -> list[JobStatus]:
+        """The jobs that the report shows one by one, the full splits first; of many, the first."""
+        return self.status.jobs[:_MOST_JOBS]
 
     @property
     def backbones(self) -> list[str]:

@@ -5,13 +5,20 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
-from holdfast.report.figures import GRID, INK, MUTED, PAPER
+from holdfast.report.figures import BLUE, GRID, INK, MUTED, PAPER
 from holdfast.report.text import of_text, plain
 
 _EMPTY = {"br", "meta", "link", "wbr"}
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-_SHADES = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--grid)", PAPER: "var(--paper)"}
+_SHADES = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    GRID: "var(--grid)",
+    PAPER: "var(--paper)",
+    BLUE: "var(--blue)",
+}
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
+_LARGER = 1.3  # than on paper: a screen is further away
 _SCROLLS = 720  # points: a wider figure is not made smaller
 
 
@@ -74,9 +81,9 @@ def inline_svg(svg: bytes, name: str, words: str) -> Markup:
         for style in place.findall(f"{{{_SVG}}}style"):
             place.remove(style)  # it would hold for the whole page; page.css has it for figures
     _rename(root, f"{name}-")
-    width = root.get("viewBox", "0 0 500 300").split()[2]
-    least = width if float(width) > _SCROLLS else str(min(float(width), 430))
-    root.set("style", f"max-width:{width}pt;min-width:{least}pt")
+    width = float(root.get("viewBox", "0 0 500 300").split()[2])
+    least = width if width > _SCROLLS else min(width, 430)
+    root.set("style", f"max-width:{_LARGER * width:.0f}pt;min-width:{least:.0f}pt")
     for key in ("width", "height", "version"):
         root.attrib.pop(key, None)
     root.set("role", "img")

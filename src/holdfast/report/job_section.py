@@ -28,7 +28,7 @@ def backbone_section(facts: Facts, row: Row, drawings: Drawings) -> Markup:
     """Return all that is known of one backbone."""
     job = facts.job(row.name)
     assert job is not None  # the row is its
-    folds = facts.folds(row.name)
+    folds = [fold for fold in facts.shown if fold.backbone == row.name and fold.fold is not None]
     return tag(
         "section",
         tag("h3", row.name + ("*" if row.changed else "")),

@@ -39,7 +39,7 @@ def render_page(facts: Facts, rows: Sequence[Row], drawings: Drawings) -> Markup
         "body",
         tag("header", tag("h1", "Comparison of the backbones"), _lead(facts)),
         sections.not_finished(facts),
-        _contents(parts, rows),
+        _contents(parts, shown_rows(facts, rows)),
         tag("main", [tag("section", tag("h2", name), what, id=id_) for id_, name, what in parts]),
         tag(
             "footer",
@@ -49,6 +49,12 @@ def render_page(facts: Facts, rows: Sequence[Row], drawings: Drawings) -> Markup
         ),
     )
     return Markup("<!doctype html>\n" + tag("html", head, body, lang="en") + "\n")
+
+
+def shown_rows(facts: Facts, rows: Sequence[Row]) -> list[Row]:
+    """Return those of the backbones that the page shows one by one."""
+    names = {job.backbone for job in facts.shown if job.fold is None}
+    return [row for row in rows if not row.is_ensemble and row.name in names]
 
 
 def _lead(facts: Facts) -> Markup:
@@ -69,7 +75,7 @@ def _parts(
     facts: Facts, rows: Sequence[Row], drawings: Drawings
 ) -> list[tuple[str, str, Markup | None]]:
     of_all = [figure(drawings.get(name)) for name in _OF_ALL]
-    single = [row for row in rows if not row.is_ensemble]
+    single = shown_rows(facts, rows)
     voted = sections.ensemble(facts)
     return [
         ("summary", "Summary", sections.summary(facts, rows)),
@@ -92,11 +98,7 @@ def _contents(parts: Sequence[tuple[str, str, Markup | None]], rows: Sequence[Ro
     links: list[Child] = []
     for id_, name, _ in parts:
         links.append(tag("li", tag("a", name, href=f"#{id_}")))
-    single = [
-        tag("li", tag("a", row.name, href=f"#{anchor(row.name)}"))
-        for row in rows
-        if not row.is_ensemble
-    ]
+    single = [tag("li", tag("a", row.name, href=f"#{anchor(row.name)}")) for row in rows]
     return tag(
         "nav",
         tag("b", "Contents"),

@@ -5,6 +5,8 @@ from typing import Any
 
 from holdfast.errors import HoldfastError
 
+_MOST_NAMES = 5
+
 
 def count_all(
     backbones: Sequence[str], record: Mapping[str, Any], classes: int
@@ -34,5 +36,6 @@ def count_all(
             unknown.append(name)
             continue
         found[name] = count_parameters(model)
-    reason = f"parameters of {', '.join(unknown)}: no backbone of Holdfast's" if unknown else None
-    return found, reason
+    names = ", ".join(unknown[:_MOST_NAMES])
+    more = f" and {len(unknown) - _MOST_NAMES} more" if len(unknown) > _MOST_NAMES else ""
+    return found, f"parameters of {names}{more}: no backbone of Holdfast's" if unknown else None

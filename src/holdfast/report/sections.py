@@ -45,7 +45,7 @@ def summary(facts: Facts, rows: Sequence[Row]) -> Markup:
     if first is not None:
         boxes.append(("Best single backbone", percent(first.accuracy), first.name))
     if facts.ensemble is not None:
-        members = counted(len(facts.ensemble.weights), "backbone")
+        members = counted(sum(w > 0 for w in facts.ensemble.weights.values()), "backbone")
         boxes.append(("Ensemble", percent(rows[-1].accuracy), f"soft vote of {members}"))
     boxes += [_images_box(facts), *_machine_box(facts.record), *_interruption_boxes(facts)]
     items = [

@@ -34,7 +34,7 @@ def write_report(facts: Facts, out: Path, on_figure: OnFigure = lambda done, of:
     Raises:
         StorageError: the disk refused; the report that was there stands.
     """
-    facts = _with_parameters(facts)
+    facts = _completed(facts)
     rows = compare(facts)
     plans = plan_drawings(facts, rows)
     drawings: dict[str, Drawing] = {}
@@ -60,7 +60,10 @@ def _contents(facts: Facts, rows: Sequence[Row], drawings: Sequence[Drawing]) ->
     return contents
 
 
-def _with_parameters(facts: Facts) -> Facts:
+def _completed(facts: Facts) -> Facts:
     found, reason = count_all(facts.backbones, facts.record, len(facts.status.classes))
     more = [reason] if reason else []
+    if len(facts.shown) < len(facts.status.jobs):
+        of, shown = len(facts.status.jobs), len(facts.shown)
+        more.append(f"figures of {of - shown} of {of} jobs: the first {shown} have theirs")
     return replace(facts, parameters=found, left_out=[*facts.left_out, *more])

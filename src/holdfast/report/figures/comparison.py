@@ -22,6 +22,7 @@ from holdfast.report.figures.style import (
     rows_axes,
 )
 
+MOST_ENTRIES = 60
 _ROW = 0.26  # inches
 
 
@@ -106,9 +107,13 @@ def draw_costs(entries: Sequence[Entry]) -> Figure:
 
 
 def ranking(entries: Sequence[Entry]) -> list[Entry]:
-    """Return those with an accuracy of any kind, the best first."""
+    """Return those with an accuracy of any kind, the best first, as many as fit a page."""
     known = [entry for entry in entries if entry.accuracy is not None or entry.folds]
-    return sorted(known, key=lambda entry: -(entry.accuracy or float(np.mean(entry.folds or [0]))))
+    return sorted(known, key=_accuracy, reverse=True)[:MOST_ENTRIES]
+
+
+def _accuracy(entry: Entry) -> float:
+    return float(np.mean(entry.folds)) if entry.accuracy is None else entry.accuracy
 
 
 def _draw_test(axes: Axes, row: float, entry: Entry) -> None:

@@ -12,7 +12,8 @@ from holdfast.report.figures.style import BLUE, GRID, MUTED, PAPER, legible, per
 
 # light to dark in one hue, so that no colour has to be told from another
 _SHADES = LinearSegmentedColormap.from_list("holdfast", ["#f3f8fc", "#7fb8d8", BLUE, "#00385a"])
-_WITH_COUNTS, _WITH_SHARES, _WITH_GAPS, _WITH_EVERY_NAME = 6, 25, 40, 120
+_WITH_COUNTS, _WITH_SHARES, _WITH_GAPS, _WITH_EVERY_NAME = 6, 25, 40, 100
+_WIDEST = 12.5
 _DARK = 0.45  # a share from which on white can be read on it better than black
 
 
@@ -42,10 +43,10 @@ def shares_of_rows(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _cell(count: int) -> float:
-    """Return the side of a cell in inches."""
+    """Return the side of a cell in inches; the whole never has more than `_WIDEST`."""
     if count <= _WITH_COUNTS:
         return 0.62
-    return 0.33 if count <= _WITH_SHARES else max(12.0 / count, 0.125) if count > 60 else 0.2
+    return 0.33 if count <= _WITH_SHARES else min(0.2, _WIDEST / count)
 
 
 def _fill(axes: Axes, shares: NDArray[np.float64]) -> None:
