@@ -109,7 +109,7 @@ def test_areas_are_those_of_the_results(classes: int) -> None:
     assert means[0].area == pytest.approx(result["roc_auc"], abs=1e-12)
     assert len(lines) == (1 if classes == 2 else classes)
     found = texts(figures.drawn(figures.draw_roc, lines, means).svg)
-    assert any(text.startswith(f"{means[0].area:.3f}") for text in found)
+    assert any(text.startswith(f"{means[0].area:.4f}") for text in found)
 
 
 def test_a_class_without_images_has_no_curve() -> None:

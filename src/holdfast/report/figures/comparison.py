@@ -15,6 +15,7 @@ from holdfast.report.figures.style import (
     INK,
     MARKERS,
     MUTED,
+    PAPER,
     VERMILION,
     WIDTH,
     legible,
@@ -161,7 +162,8 @@ def _marker(place: int) -> str:
 def _draw_cost(axes: Axes, known: Sequence[Entry], costs: Sequence[float | None]) -> None:
     for place, (entry, cost) in enumerate(zip(known, costs, strict=True)):
         if cost and entry.accuracy is not None:
-            axes.plot(cost, entry.accuracy, _marker(place), color=_colour(place), markersize=6)
+            (dot,) = axes.plot(cost, entry.accuracy, _marker(place), color=_colour(place))
+            dot.set(markersize=7, markeredgecolor=PAPER)
 
 
 def _mark(

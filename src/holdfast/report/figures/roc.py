@@ -12,7 +12,7 @@ from holdfast.report.figures.style import COLOURS, INK, MUTED, legible
 
 _EACH_ITS_COLOUR = 6
 _WORST = 3
-_CORNER = 0.25
+_CORNERS = (0.05, 0.1, 0.25)
 _DASHES = ("-", "--", ":", "-.")
 
 
@@ -31,7 +31,7 @@ def draw_roc(classes: Sequence[RocLine], means: Sequence[RocLine]) -> Figure:
     worst = sorted(classes, key=lambda line: line.area)
     coloured = list(classes) if len(classes) <= _EACH_ITS_COLOUR else worst[:_WORST]
     rest = [line for line in classes if not any(line is one for one in coloured)]
-    figure, whole, corner = _panels()
+    figure, whole, corner = _panels([*classes, *means])
     for axes in (whole, corner):
         for place, line in enumerate(rest):
             label = f"the other {len(rest)} classes" if axes is whole and not place else None
@@ -47,7 +47,7 @@ def draw_roc(classes: Sequence[RocLine], means: Sequence[RocLine]) -> Figure:
 
 def draw_roc_of_all(means: Sequence[RocLine], ensemble: RocLine | None = None) -> Figure:
     """Draw the macro mean of each backbone, and of their ensemble."""
-    figure, whole, corner = _panels()
+    figure, whole, corner = _panels(means)
     for axes in (whole, corner):
         for place, line in enumerate(sorted(means, key=lambda line: -line.area)):
             dashes = _DASHES[place // len(COLOURS) % len(_DASHES)]
@@ -58,13 +58,15 @@ def draw_roc_of_all(means: Sequence[RocLine], ensemble: RocLine | None = None) -
     return figure
 
 
-def _panels() -> tuple[Figure, Axes, Axes]:
-    """Return a figure with the whole square, and with its corner where good curves run."""
+def _panels(lines: Sequence[RocLine]) -> tuple[Figure, Axes, Axes]:
+    """Return a figure with the whole square, and with as much of its corner as tells them apart."""
+    missing = 4 * (1 - float(np.median([line.area for line in lines])) if lines else 0)
+    side = next((side for side in _CORNERS if side >= missing), 0.5)
     figure = Figure(figsize=(8.4, 3.4), layout="constrained")
     whole, corner = figure.subplots(1, 2)
     whole.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (2, 3)), label="chance")
     whole.set(xlim=(-0.01, 1), ylim=(0, 1.01), ylabel="true positive rate")
-    corner.set(xlim=(-0.003, _CORNER), ylim=(1 - _CORNER, 1.003))
+    corner.set(xlim=(-side / 80, side), ylim=(1 - side, 1 + side / 80))
     corner.set_title("the upper left corner")
     for axes in (whole, corner):
         axes.set(box_aspect=1, xlabel="false positive rate")
@@ -77,5 +79,5 @@ def _key(figure: Figure, axes: Axes, title: str) -> None:
 
 
 def _plot(axes: Axes, line: RocLine, colour: str, dashes: str, width: float) -> None:
-    label = f"{line.area:.3f}  {legible(line.label)}"
+    label = f"{line.area:.4f}  {legible(line.label)}"
     axes.plot(line.false_rate, line.true_rate, dashes, color=colour, linewidth=width, label=label)
