@@ -25,10 +25,13 @@ RESULT = {
 }
 
 
-@pytest.fixture
-def half_way(tmp_path: Path) -> Path:
-    """One backbone complete and marked, with one fold of three; one begun, one failed, one not."""
-    directory = tmp_path / "checkpoints"
+@pytest.fixture(scope="session")
+def half_way(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One backbone complete and marked, with one fold of three; one begun, one failed, one not.
+
+    Its names are markup, attributes, formulas and controls. Nobody changes it.
+    """
+    directory = tmp_path_factory.mktemp("half-way") / "checkpoints"
     directory.mkdir()
     ledger = Ledger(directory)
     run = {
@@ -66,8 +69,8 @@ def report(directory: Path, out: Path, *options: str) -> Result:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A finished run and its report."""
+class Reported:
+    """A run, its report, and what the command said."""
 
     run: Path
     out: Path
@@ -75,12 +78,21 @@ class Finished:
 
 
 @pytest.fixture(scope="session")
-def finished(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def finished(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Reported:
     """The report of the trained run, with predictions; nobody changes it."""
     out = tmp_path_factory.mktemp("reports") / "report"
     told = report(trained_run, out)
     assert told.exit_code == 0, told.output
-    return Finished(trained_run, out, told)
+    return Reported(trained_run, out, told)
+
+
+@pytest.fixture(scope="session")
+def halfway(half_way: Path, tmp_path_factory: pytest.TempPathFactory) -> Reported:
+    """The report of the half-finished run; nobody changes it."""
+    out = tmp_path_factory.mktemp("reports") / "report"
+    told = report(half_way, out)
+    assert told.exit_code == 0, told.output
+    return Reported(half_way, out, told)
 
 
 class Page(HTMLParser):

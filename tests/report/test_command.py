@@ -15,7 +15,7 @@ from holdfast.cli.app import app
 from holdfast.inference import choose_weights, open_trained, soft_vote
 from holdfast.rundir import JobName
 from holdfast.status import read_status
-from tests.report.conftest import BEGUN, BROKEN, DONE, LATER, Finished, Page, report
+from tests.report.conftest import BEGUN, BROKEN, DONE, LATER, Page, Reported, report
 from tests.trained_run import FIRST, SECOND, copy_of
 
 WITHOUT = """
@@ -52,7 +52,7 @@ def in_csv(out: Path) -> dict[str, dict[str, str]]:
         return {row["backbone"]: row for row in csv.DictReader(file)}
 
 
-def test_a_finished_run_is_reported_whole(finished: Finished) -> None:
+def test_a_finished_run_is_reported_whole(finished: Reported) -> None:
     """One line says where it is; every kind of figure and of table is there, and can be opened."""
     lines = finished.told.output.splitlines()
     figures = sorted(path.name for path in (finished.out / "figures").iterdir())
@@ -73,7 +73,7 @@ def test_a_finished_run_is_reported_whole(finished: Finished) -> None:
     assert "not finished" not in Page(finished.out / "report.html").text
 
 
-def test_numbers_are_those_of_the_results(finished: Finished) -> None:
+def test_numbers_are_those_of_the_results(finished: Reported) -> None:
     """CSV and JSON have every digit of each job's result, Markdown and LaTeX the rounded ones."""
     rows, whole = in_csv(finished.out), in_json(finished.out)
     markdown, latex = ((finished.out / f"results.{kind}").read_text() for kind in ("md", "tex"))
@@ -100,7 +100,7 @@ def cells(table: str, backbone: str) -> list[str]:
     return [cell.strip() for cell in line.replace("&", "|").split("|")]
 
 
-def test_the_ensemble_is_chosen_on_validation_and_measured_on_test(finished: Finished) -> None:
+def test_the_ensemble_is_chosen_on_validation_and_measured_on_test(finished: Reported) -> None:
     """Its weights are those that the validation split gives, its row what they give on test."""
     with open_trained(finished.run) as run:
         parts = {
@@ -118,7 +118,7 @@ def test_the_ensemble_is_chosen_on_validation_and_measured_on_test(finished: Fin
     assert float(row["loss"]) == vote.loss
 
 
-def test_the_same_run_gives_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
+def test_the_same_run_gives_the_same_bytes(finished: Reported, tmp_path: Path) -> None:
     """No date, no number drawn by chance, no order of a set: a report can be compared by diff."""
     assert report(finished.run, tmp_path / "again").exit_code == 0
 
@@ -139,13 +139,11 @@ def test_a_report_changes_nothing_of_the_run(half_way: Path, tmp_path: Path) -> 
     assert contents(half_way) == before
 
 
-def test_a_half_finished_run_says_so(half_way: Path, tmp_path: Path) -> None:
+def test_a_half_finished_run_says_so(halfway: Reported) -> None:
     """What is known is shown; what failed, was interrupted or changed in training is named."""
-    told = report(half_way, tmp_path / "out")
-    page = Page(tmp_path / "out" / "report.html").text
+    page = Page(halfway.out / "report.html").text
 
-    assert told.exit_code == 0, told.output
-    assert "1 of 4 backbones complete, not finished" in told.output
+    assert "1 of 4 backbones complete, not finished" in halfway.told.output
     assert (
         "This series is not finished: 1 of 4 backbones and 1 of 3 folds are complete"
         in " ".join(page.split())
@@ -154,24 +152,23 @@ def test_a_half_finished_run_says_so(half_way: Path, tmp_path: Path) -> None:
     assert f"{DONE}*" in page
     assert "seed was 42, now <script>" in page
     assert "finetune epoch 2" in page
-    rows = in_csv(tmp_path / "out")
+    rows = in_csv(halfway.out)
     states = {name: row["state"] for name, row in rows.items()}
     assert states == {DONE: "complete", BEGUN: "pending", BROKEN: "failed", LATER: "pending"}
     assert (rows[DONE]["loss"], rows[DONE]["changed_in_training"]) == ("", "true")
     assert (rows[DONE]["folds_complete"], rows[DONE]["folds"]) == ("1", "3")
 
 
-def test_what_is_left_out_is_told_with_its_reason(half_way: Path, tmp_path: Path) -> None:
+def test_what_is_left_out_is_told_with_its_reason(halfway: Reported) -> None:
     """On the terminal, on the page and in JSON: no weights, and a backbone that is nobody's."""
-    told = report(half_way, tmp_path / "out")
-    page = Page(tmp_path / "out" / "report.html").text
+    page = Page(halfway.out / "report.html").text
 
-    reasons = in_json(tmp_path / "out")["left_out"]
+    reasons = in_json(halfway.out)["left_out"]
     assert len(reasons) == 2
     assert reasons[0].startswith("ROC curves and the ensemble")
     assert reasons[1] == f"parameters of {BEGUN}: no backbone of Holdfast's"
     for reason in reasons:
-        assert f"! left out: {reason}" in told.output
+        assert f"! left out: {reason}" in halfway.told.output
         assert reason in page
 
 
@@ -190,7 +187,7 @@ def test_a_run_of_many_jobs_shows_the_first_one_by_one(tmp_path: Path) -> None:
     assert sum(value.startswith("backbone-") for value in ids) == 200
 
 
-def test_damaged_weights_leave_out_one_backbone(finished: Finished, tmp_path: Path) -> None:
+def test_damaged_weights_leave_out_one_backbone(finished: Reported, tmp_path: Path) -> None:
     """One bad file is named; the other backbone still has its curves, and the report is made."""
     run = copy_of(finished.run, tmp_path / "run")
     (run / f"{SECOND}_best.pth").unlink()

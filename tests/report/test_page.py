@@ -1,22 +1,12 @@
 """report.html: needs nothing but itself, and does nothing that a name in a file has smuggled in."""
 
 import re
-from pathlib import Path
-
-import pytest
 
 from holdfast.report.html import Markup, inline_svg, join, tag
-from tests.report.conftest import CLASSES, DONE, SCRIPT, Finished, Page, report
+from tests.report.conftest import CLASSES, DONE, SCRIPT, Page, Reported
 
 ELSEWHERE = re.compile(r"(?i)\b(?:https?|ftp|file|javascript):|//\w")
 LOADS = {"script", "link", "img", "iframe", "object", "embed", "base", "form", "video", "audio"}
-
-
-@pytest.fixture
-def hostile(half_way: Path, tmp_path: Path) -> Page:
-    """The page of a run whose names are markup, attributes, formulas and controls."""
-    assert report(half_way, tmp_path / "out", "--no-predictions").exit_code == 0
-    return Page(tmp_path / "out" / "report.html")
 
 
 def check_asks_nobody(page: Page) -> None:
@@ -27,7 +17,7 @@ def check_asks_nobody(page: Page) -> None:
         assert not re.search(r"url\((?!#)", value)
 
 
-def test_a_page_asks_no_host(finished: Finished) -> None:
+def test_a_page_asks_no_host(finished: Reported) -> None:
     """No element that loads, no address but within the page; and the browser is told so too."""
     page = Page(finished.out / "report.html")
 
@@ -45,8 +35,9 @@ def test_a_page_asks_no_host(finished: Finished) -> None:
     assert "@import" not in style
 
 
-def test_names_from_files_are_text(hostile: Page) -> None:
+def test_names_from_files_are_text(halfway: Reported) -> None:
     """Markup in a class, an error, a setting or a key is shown as it is written, and is nothing."""
+    hostile = Page(halfway.out / "report.html")
     check_asks_nobody(hostile)
     assert [name for name, _ in hostile.attributes() if name.startswith("on")] == []
     assert SCRIPT in hostile.text
@@ -54,18 +45,14 @@ def test_names_from_files_are_text(hostile: Page) -> None:
     assert CLASSES[2] in hostile.text
 
 
-def test_controls_are_made_visible(half_way: Path, tmp_path: Path) -> None:
+def test_controls_are_made_visible(halfway: Reported) -> None:
     """No NUL, escape or change of direction gets from a name into a file of the report."""
-    assert report(half_way, tmp_path / "out", "--no-predictions").exit_code == 0
-
-    for path in [
-        path for path in (tmp_path / "out").rglob("*") if path.suffix in (".html", ".svg")
-    ]:
+    for path in [path for path in halfway.out.rglob("*") if path.suffix in (".html", ".svg")]:
         text = path.read_text(encoding="utf-8")
         assert re.findall("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e]", text) == []
 
 
-def test_every_figure_says_in_words_what_it_shows(finished: Finished) -> None:
+def test_every_figure_says_in_words_what_it_shows(finished: Reported) -> None:
     """Each has a text alternative that is its own, and every id of the page is one thing's."""
     page = Page(finished.out / "report.html")
     figures = [attributes for name, attributes in page.elements if name == "svg"]
@@ -79,7 +66,7 @@ def test_every_figure_says_in_words_what_it_shows(finished: Finished) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_contents_lead_somewhere(finished: Finished) -> None:
+def test_contents_lead_somewhere(finished: Reported) -> None:
     """Every link of the table of contents has its place on the page."""
     page = Page(finished.out / "report.html")
     ids = {value for name, value in page.attributes() if name == "id"}
