@@ -51,7 +51,7 @@ def half_way(tmp_path_factory: pytest.TempPathFactory) -> Path:
     changed = {**RESULT, "changed_in_training": [f"seed was 42, now {SCRIPT}"]}
     ledger.completed(JobName(DONE), changed, 90.0, weights=False)
     ledger.entered(JobName(BEGUN), None)
-    ledger.epochs_ended(JobName(BEGUN), [{"stage": "head", "epoch": 1, "perplexity": 7.5}])
+    ledger.epochs_ended(JobName(BEGUN), [{"stage": "head", "epoch": 1, "_perplexity\x1b": 7.5}])
     ledger.failed(JobName(BROKEN), f"ValueError: {SCRIPT}\n\t\udc80")
     ledger.close()
     return directory

@@ -56,12 +56,12 @@ def table(
     heads: Sequence[Child], rows: Sequence[Sequence[Child]], *, caption: str, class_: str = ""
 ) -> Markup:
     """Return a table that scrolls by itself where it is wider than the page."""
-    head = tag("tr", [tag("th", head, scope="col") for head in heads])
+    named = tag("thead", tag("tr", [tag("th", head, scope="col") for head in heads]))
     body = [
         tag("tr", tag("th", row[0], scope="row"), [tag("td", cell) for cell in row[1:]])
         for row in rows
     ]
-    whole = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", body))
+    whole = tag("table", tag("caption", caption), named if any(heads) else None, tag("tbody", body))
     return tag(
         "div",
         whole,

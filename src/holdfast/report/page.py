@@ -59,16 +59,9 @@ def shown_rows(facts: Facts, rows: Sequence[Row]) -> list[Row]:
 
 def _lead(facts: Facts) -> Markup:
     when = facts.status.timestamp[:16].replace("T", " ")
+    what = "trained to completion" if facts.finished else "in training, not finished"
     as_of = f", as of {when}" if when else ""
-    return tag(
-        "p",
-        f"{counted_names(facts.backbones)}, each trained to completion by Holdfast"
-        if facts.finished
-        else f"{counted_names(facts.backbones)}, in training by Holdfast",
-        as_of,
-        ".",
-        class_="quiet",
-    )
+    return tag("p", f"{counted_names(facts.backbones)}, {what}{as_of}.", class_="quiet")
 
 
 def _parts(

@@ -10,6 +10,7 @@ from holdfast.report.html import Child, Markup, join, table, tag
 from holdfast.report.text import UNKNOWN, duration, number, percent, plain, thousands
 from holdfast.status import COMPLETE, FAILED, counted
 
+_MOST_STOPS = 200
 _CHANGED = "* settings or data changed in training: not what an undisturbed run gives"
 
 
@@ -196,10 +197,13 @@ def interruptions(facts: Facts) -> Markup:
             rough(stop.spared),
             rough(stop.lost),
         ]
-        for stop in stops
+        for stop in stops[-_MOST_STOPS:]
     ]
+    last = f"; the last {_MOST_STOPS} of {len(stops)}" if len(stops) > _MOST_STOPS else ""
     heads: list[Child] = ["Went on", "Job", "From", "The end was", "Spared", "Lost, at most"]
-    return table(heads, rows, caption="Interruptions, and where training went on", class_="left")
+    return table(
+        heads, rows, caption=f"Interruptions, and where training went on{last}", class_="left"
+    )
 
 
 def troubles(facts: Facts) -> Markup | None:

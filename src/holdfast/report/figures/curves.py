@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from holdfast.report.figures.style import BLUE, GREEN, INK, MUTED, ORANGE, VERMILION, WIDTH
+from holdfast.report.figures.style import BLUE, GREEN, INK, MUTED, ORANGE, VERMILION, WIDTH, legible
 
 Values = Sequence[float | None]
 _Dashes = Literal["-", "--"]
@@ -65,7 +65,10 @@ def draw_curves(course: Course) -> Figure:
 
 def _handle(label: str) -> Line2D:
     colour, dashes = _look(label)
-    return Line2D([], [], color=colour, linestyle=dashes, label=label)
+    shown = legible(label)
+    if shown.startswith("_"):  # matplotlib would keep it out of the key
+        shown = f" {shown}"
+    return Line2D([], [], color=colour, linestyle=dashes, label=shown)
 
 
 def _look(label: str) -> tuple[str, _Dashes]:
@@ -83,7 +86,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         axes.plot(places, heights, dashes, color=colour, marker=dot, markersize=2.5)
     axes.set_xlim(0, max(epochs, 1) * 1.02)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    axes.set_title(panel.title, pad=14)
+    axes.set_title(legible(panel.title, 24), pad=14)
     axes.set_xlabel("epochs completed")
 
 
@@ -95,7 +98,7 @@ def _draw_stages(axes: Axes, starts: Mapping[str, int]) -> None:
             axes.axvline(start, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
         if (end - start) / axes.get_xlim()[1] > _LETTER * len(stage):
             axes.annotate(
-                stage,
+                legible(stage),
                 (start, 1.0),
                 (2, 3),
                 xycoords=("data", "axes fraction"),
