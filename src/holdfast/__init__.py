@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from holdfast.checkpoint import CheckpointManager
     from holdfast.config import BACKBONES
+    from holdfast.inference import load
     from holdfast.training import open_run as open  # noqa: A004 - as in gzip.open
 
 __version__ = "0.1.0"
 
-__all__ = ["BACKBONES", "CheckpointManager", "open"]
+__all__ = ["BACKBONES", "CheckpointManager", "load", "open"]
 
 
 def __dir__() -> list[str]:
@@ -31,6 +32,10 @@ def __getattr__(name: str) -> Any:
         from holdfast.checkpoint import CheckpointManager
 
         return CheckpointManager
+    if name == "load":
+        from holdfast.inference import load
+
+        return load
     if name == "open":
         from holdfast.training import open_run
 

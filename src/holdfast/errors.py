@@ -11,6 +11,7 @@ HoldfastError                      1
 │   └── LeaseLostError             4   another process has taken it from this one
 ├── SupersededError                4   another process trains this job now
 ├── StorageError                   5   the disk refused
+├── ExportError                    1   a model's file is not what was trained; it is not kept
 └── JobFailedError                 1   one job ends, the series goes on
     ├── TrainingDivergedError      1   the loss is not a number
     └── RanksDiedError             1   its processes died again and again
@@ -108,6 +109,10 @@ class StorageError(HoldfastError):
     def __init__(self, message: str, errno: int | None = None) -> None:
         self.errno = errno
         super().__init__(message)
+
+
+class ExportError(HoldfastError):
+    """A model cannot be exported, or the file says something else; it is not kept."""
 
 
 class JobFailedError(HoldfastError):

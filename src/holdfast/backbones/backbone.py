@@ -1,5 +1,6 @@
 """The surface every backbone shares: features, then a head."""
 
+import copy
 from collections.abc import Iterator
 
 import torch
@@ -62,6 +63,14 @@ class Backbone(nn.Module):
         """Enter the finetune stage: everything learns."""
         self.requires_grad_(True).train()
         return self
+
+    def for_inference(self) -> "Backbone":
+        """Return a copy in evaluation mode in the form that is to be used, not trained.
+
+        It gives the same logits, but for rounding, for any number of images; its operations are
+        such that other runtimes have them. This model stays as it is.
+        """
+        return copy.deepcopy(self).eval()
 
 
 class ClassifierHead(nn.Module):

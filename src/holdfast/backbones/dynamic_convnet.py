@@ -71,6 +71,26 @@ class DynamicConv2d(nn.Module):
         return out.reshape(n, -1, *out.shape[2:])
 
 
+class MatmulDynamicConv2d(DynamicConv2d):
+    """The same convolution as a product of matrices, one pair per image.
+
+    As many groups as images are a number that ONNX wants to know beforehand; this is not. Each
+    window of an image is a column (im2col), made of nine shifted views.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = ((side - 1) // self.stride + 1 for side in x.shape[2:])
+        padded = F.pad(x, (1, 1, 1, 1))
+        shifted = [
+            padded[:, :, top :: self.stride, left :: self.stride][:, :, :height, :width]
+            for top in range(3)
+            for left in range(3)
+        ]
+        windows = torch.stack(shifted, dim=2).flatten(1, 2).flatten(2)
+        out = self.mixed_kernels(x).flatten(2) @ windows
+        return out.reshape(x.shape[0], -1, height, width)
+
+
 class DynamicBlock(nn.Module):
     """The basic residual block with dynamic convolutions; its 1x1 shortcut is static."""
 
@@ -120,6 +140,13 @@ class DynamicConvNet(Backbone):
         features: Tensor = self.blocks(self.stem(images))
         return features
 
+    def for_inference(self) -> Backbone:
+        plain = super().for_inference()
+        for module in plain.modules():
+            if type(module) is DynamicConv2d:
+                module.__class__ = MatmulDynamicConv2d  # the same weights, computed otherwise
+        return plain
+
 
 def make_stem(channels: int, small: bool) -> nn.Module:
     """Return the ImageNet stem (size / 4), or for small images a 3x3 alone (size / 2)."""
@@ -139,6 +166,7 @@ register(
         full={"widths": (64, 128, 256, 512), "depths": (2, 2, 2, 2), "kernels": 4},
         channels_last=False,
         notes="DY-ResNet-18 at a constant softmax temperature of 30, static 1x1 shortcuts. "
-        "One group per image: an ONNX file of it has a fixed batch size.",
+        "For inference a group per image becomes a product of matrices, which ONNX has for any "
+        "number of images.",
     )
 )

@@ -167,6 +167,9 @@ class MobileOne(Backbone):
         features: Tensor = self.blocks(self.stem(images))
         return features
 
+    def for_inference(self) -> Backbone:
+        return self.reparameterize()
+
     def reparameterize(self) -> "MobileOne":
         """Return a copy in evaluation mode whose every sum of branches is one convolution.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__
-from holdfast.cli import to_autostart, to_look, to_train
+from holdfast.cli import to_autostart, to_look, to_train, to_use
 
 app = typer.Typer(
     name="holdfast",
@@ -20,6 +20,7 @@ app = typer.Typer(
 
 app.add_typer(to_train.commands)
 app.add_typer(to_look.commands)
+app.add_typer(to_use.commands)
 app.add_typer(to_autostart.commands, name="autostart")
 
 

@@ -21,6 +21,9 @@ RunDirectory = Annotated[
     str, typer.Option("--checkpoint-dir", metavar="DIR|URL", help="Where the run lives.")
 ]
 DEFAULT_DIRECTORY = "checkpoints"
+OneBackbone = Annotated[
+    str, typer.Option("--backbone", metavar="NAME|best|ensemble", help="Who is asked.")
+]
 Config = Annotated[Path | None, _option("--config", "Settings from a TOML file.", "FILE")]
 Preset = Annotated[
     str | None,

@@ -3,6 +3,8 @@
 Weights are chosen by greedy forward selection with replacement (Caruana, Niculescu-Mizil, Crew and
 Ksikes, "Ensemble Selection from Libraries of Models", ICML 2004): again and again the model joins
 that does the mean most good, and may join more than once; its weight is its share of the seats.
+Good is a small Brier score: a proper score without accuracy's ties, which few images cannot decide.
+docs/inference.md has what it and the other ways came to.
 """
 
 from collections.abc import Mapping
@@ -28,18 +30,18 @@ def choose_weights(validation: Mapping[str, Predictions]) -> dict[str, float]:
         UsageError: no model, or predictions for different images.
     """
     labels = _common_labels(validation)
-    right = np.arange(len(labels)), labels
-    held = np.stack([each.probabilities[right] for each in validation.values()])
-    seats = np.zeros(len(held), dtype=np.int64)
+    said = np.stack([each.probabilities for each in validation.values()])
+    truth = np.eye(said.shape[2])[labels]
+    seats = np.zeros(len(said), dtype=np.int64)
     best, chosen = np.inf, seats
-    total = np.zeros(len(labels))
+    total = np.zeros(said.shape[1:])
     for count in range(1, _SEATS + 1):
-        losses = _log_loss((total + held) / count)
-        winner = int(losses.argmin())  # the first of equals
-        total = total + held[winner]
+        scores = (((total + said) / count - truth) ** 2).sum(2).mean(1)  # Brier's, of each choice
+        winner = int(scores.argmin())  # the first of equals
+        total = total + said[winner]
         seats[winner] += 1
-        if losses[winner] < best:
-            best, chosen = float(losses[winner]), seats.copy()
+        if scores[winner] < best:
+            best, chosen = float(scores[winner]), seats.copy()
     shares = chosen / chosen.sum()
     return dict(zip(validation, shares.tolist(), strict=True))
 

@@ -21,6 +21,8 @@ class TrainedModel:
 
     job: JobName
     model: Backbone
+    size: str
+    """tiny or full."""
     classes: tuple[str, ...]
     """The name of each logit."""
     normalise: Augment

@@ -95,7 +95,9 @@ class TrainedRun:
         record = peek_or_none(best_path(self.directory, job)) or {}
         history = record.get("history")
         epochs = rows(history) if isinstance(history, dict) else []
-        last = [row["val_acc"] for row in epochs if row.get("stage") == record.get("stage")]
+        last = [
+            r["val_acc"] for r in epochs if r.get("stage") == record["stage"] and "val_acc" in r
+        ]
         return max(last, default=None)  # each stage ends with its own best weights
 
     def model(self, job: JobName) -> TrainedModel:
@@ -122,6 +124,7 @@ class TrainedRun:
         return TrainedModel(
             job,
             model.eval().to(self.machine.device),
+            config.size,
             self.classes,
             Augment(config.image_size).eval().to(self.machine.device),
             self.machine,
