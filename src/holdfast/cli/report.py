@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
 from holdfast.cli.faults import check_directory, say
+from holdfast.cli.working import Working, readable
 from holdfast.errors import UsageError
 from holdfast.status import counted
 from holdfast.storage.objects import is_url, viewed
@@ -28,19 +27,17 @@ def make_report(
             raise
         message = "holdfast report needs matplotlib: pip install 'holdfast[report]'"
         raise UsageError(message) from None
-    with Console(stderr=True, highlight=False).status("Reading the run") as shown:
+    with Working() as working:
         with viewed(where) as directory:
             check_directory(directory)
             facts = gather(directory)
         if predictions:
-            facts = with_predictions(facts, where, data, shown.update)
+            facts = with_predictions(facts, where, data, working.progress)
         else:
             facts = without_predictions(facts)
-        written = write_report(
-            facts, Path(out), lambda done, of: shown.update(f"Drawing figure {done + 1} of {of}")
-        )
+        written = write_report(facts, Path(out), working.progress)
     for reason in written.left_out:
-        say(f"! left out: {reason}")
+        say(f"! left out: {readable(reason)}")
     status, state = facts.status, "" if facts.finished else ", not finished"
     complete = f"{status.completed} of {counted(status.total_backbones, 'backbone')} complete"
     figures = counted(written.figures, "figure")

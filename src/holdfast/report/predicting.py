@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from holdfast.inference import TrainedRun
     from holdfast.training import Predictions
 
-OnStep = Callable[[str], None]
-"""Told what is being done."""
+OnProgress = Callable[[str, int, int], None]
+"""Told what is done, how much of it, and of how much."""
 
 _WHAT = "ROC curves and the ensemble"
 
@@ -29,7 +29,9 @@ class _Found:
     left_out: list[str] = field(default_factory=list)
 
 
-def with_predictions(facts: Facts, where: str | Path, data: str | None, on_step: OnStep) -> Facts:
+def with_predictions(
+    facts: Facts, where: str | Path, data: str | None, on_progress: OnProgress
+) -> Facts:
     """Add what the completed backbones say of the test images, and their vote.
 
     Where weights, images or torch are not there, that is said in ``left_out``. ``data`` is the
@@ -41,8 +43,10 @@ def with_predictions(facts: Facts, where: str | Path, data: str | None, on_step:
         return _without(facts, f"{_WHAT}: {error.name} is not installed here")
     found = _Found()
     try:
-        with open_trained(where, data=data, on_notice=found.left_out.append) as run:
-            _predict_all(facts, run, found, on_step)
+        with open_trained(
+            where, data=data, on_notice=found.left_out.append, on_progress=on_progress
+        ) as run:
+            _predict_all(facts, run, found, on_progress)
     except HoldfastError as error:
         found.left_out.append(f"{_WHAT}: {error}")
     return _with(facts, found)
@@ -57,14 +61,14 @@ def _without(facts: Facts, reason: str) -> Facts:
     return replace(facts, left_out=[*facts.left_out, reason])
 
 
-def _predict_all(facts: Facts, run: "TrainedRun", found: _Found, on_step: OnStep) -> None:
+def _predict_all(facts: Facts, run: "TrainedRun", found: _Found, on_progress: OnProgress) -> None:
     """Let each backbone that the report calls complete predict; one that cannot is left out."""
     known = {job.job for job in facts.status.jobs if job.state == COMPLETE}
     jobs = [job for job in run.complete if str(job) in known]
     if not jobs:
         found.left_out.append(f"{_WHAT}: no backbone is complete yet")
-    for count, job in enumerate(jobs, 1):
-        on_step(f"{job} predicts ({count} of {len(jobs)})")
+    for count, job in enumerate(jobs):
+        on_progress("Predicting", count, len(jobs))
         try:
             validation, test = (run.predictions(job, part) for part in ("val", "test"))
         except DataError:  # the same for all of them
@@ -73,6 +77,7 @@ def _predict_all(facts: Facts, run: "TrainedRun", found: _Found, on_step: OnStep
             found.left_out.append(f"{_WHAT}, without {job}: {error}")
             continue
         found.validation[str(job)], found.test[str(job)] = validation, test
+    on_progress("Predicting", len(jobs), len(jobs))
 
 
 def _with(facts: Facts, found: _Found) -> Facts:

@@ -12,8 +12,8 @@ from holdfast.report.page import render_page
 from holdfast.report.parameters import count_all
 from holdfast.report.tables import as_csv, as_json, as_latex, as_markdown
 
-OnFigure = Callable[[int, int], None]
-"""Told how many figures are drawn, of how many."""
+OnProgress = Callable[[str, int, int], None]
+"""Told what is done, how much of it, and of how much."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Written:
     """What it lacks, each with its reason."""
 
 
-def write_report(facts: Facts, out: Path, on_figure: OnFigure = lambda done, of: None) -> Written:
+def write_report(facts: Facts, out: Path, on_progress: OnProgress = lambda *_: None) -> Written:
     """Draw and write everything below ``out``.
 
     The same facts give the same bytes.
@@ -39,8 +39,9 @@ def write_report(facts: Facts, out: Path, on_figure: OnFigure = lambda done, of:
     plans = plan_drawings(facts, rows)
     drawings: dict[str, Drawing] = {}
     for done, plan in enumerate(plans):
-        on_figure(done, len(plans))
+        on_progress("Drawing", done, len(plans))
         drawings[plan[0]] = draw(plan)
+    on_progress("Drawing", len(plans), len(plans))
     write_all(out, _contents(facts, rows, list(drawings.values())))
     return Written(out / PAGE, len(drawings), facts.left_out)
 
