@@ -42,7 +42,7 @@ def test_every_command_is_known() -> None:
 
     assert others == {"make train", "make test", ". .venv/bin/activate"}
     assert len(TRAINING) == 4
-    assert len(QUICK) == 5
+    assert len(QUICK) == 6
     assert AUTOSTART == ["holdfast autostart enable"]
     assert len(PROVING) == 2
 

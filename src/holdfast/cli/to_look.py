@@ -114,3 +114,35 @@ def serve(
     from holdfast.cli.serve import serve_run
 
     raise typer.Exit(serve_run(checkpoint_dir, host, port, token, allow_host or ()))
+
+
+@commands.command()
+@reports_faults
+def report(
+    checkpoint_dir: options.RunDirectory = options.DEFAULT_DIRECTORY,
+    out: Annotated[
+        str, typer.Option(metavar="DIR", help="Where the report is written.")
+    ] = "report",
+    predictions: Annotated[
+        bool,
+        typer.Option(
+            "--predictions/--no-predictions",
+            help="Let the models predict, for ROC curves and the ensemble.",
+        ),
+    ] = True,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|URL", help="The images, where the run's own cache of them is gone."
+        ),
+    ] = None,
+) -> None:
+    """Write the comparison as a page, with figures and tables.
+
+    One report.html that needs nothing else, figures as SVG and PNG, and results.csv, .json, .md
+    and .tex. Works while training runs, and says what it leaves out. Needs matplotlib: pip
+    install 'holdfast[report]'.
+    """
+    from holdfast.cli.report import make_report
+
+    make_report(checkpoint_dir, out, predictions=predictions, data=data)

@@ -1,0 +1,44 @@
+"""``holdfast report``."""
+
+from pathlib import Path
+
+from holdfast.cli.faults import check_directory, say
+from holdfast.cli.working import Working, readable
+from holdfast.errors import UsageError
+from holdfast.status import counted
+from holdfast.storage.objects import is_url, viewed
+
+
+def make_report(
+    where: str | Path, out: str, *, predictions: bool = True, data: str | None = None
+) -> None:
+    """Write the report of the run in a directory, or at a URL, below ``out``.
+
+    Raises:
+        UsageError: there is no run, or matplotlib is not installed.
+        StorageError: the disk refused.
+    """
+    if is_url(out):
+        raise UsageError(f"--out {out}: name a folder of this machine")
+    try:
+        from holdfast.report import gather, with_predictions, without_predictions, write_report
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        message = "holdfast report needs matplotlib: pip install 'holdfast[report]'"
+        raise UsageError(message) from None
+    with Working() as working:
+        with viewed(where) as directory:
+            check_directory(directory)
+            facts = gather(directory)
+        if predictions:
+            facts = with_predictions(facts, where, data, working.progress)
+        else:
+            facts = without_predictions(facts)
+        written = write_report(facts, Path(out), working.progress)
+    for reason in written.left_out:
+        say(f"! left out: {readable(reason)}")
+    status, state = facts.status, "" if facts.finished else ", not finished"
+    complete = f"{status.completed} of {counted(status.total_backbones, 'backbone')} complete"
+    figures = counted(written.figures, "figure")
+    say(f"✓ {written.page}: {complete}{state}, {figures}", stderr=False)
