@@ -3,21 +3,25 @@
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from holdfast.cli.options import as_arguments
+from holdfast.cli.telling import Messages, telling
 from holdfast.cli.verify import verify_run
-from holdfast.config import resolve
+from holdfast.config import RunConfig, resolve
 from holdfast.rundir import Started, verify_ahead
 from holdfast.storage.objects import is_url, named
+from holdfast.tracking import Notifier, StallWatch, addresses, check_tools, following
 
 
 def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
     """Train what is not complete yet; return the exit code."""
-    config = resolve(flags, file)
+    config, whom = without_addresses(resolve(flags, file), flags)
+    check_tools(config.track)
     if "TORCHELASTIC_RUN_ID" in os.environ:  # set by torchrun
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         if os.environ["RANK"] != "0":
@@ -27,10 +31,12 @@ def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
     if not is_url(config.checkpoint_dir):  # what is in scratch may not be what will be loaded
         verify_ahead(Path(config.checkpoint_dir).resolve())
 
+    notifier = Notifier(whom, lambda line: display.notice(line))
+
     # torch is loaded only for settings that hold
     from holdfast.cli.display import PlainDisplay, RichDisplay, TerminalDisplay
+    from holdfast.cli.watched import WatchedDisplay, WatchedStop
     from holdfast.pipeline import run_series
-    from holdfast.training import StopRequest
 
     console = Console(highlight=False, soft_wrap=not Console().is_terminal)
     display: TerminalDisplay
@@ -40,9 +46,34 @@ def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
         name = signal.Signals(number).name
         display.say(f"{name}: saving (once more stops at once)")
 
-    started = Started(as_arguments(flags, file), str(Path.cwd()), named(config.checkpoint_dir))
-    with display:
-        return run_series(config, display, StopRequest(announce), started)
+    started = Started(
+        as_arguments(flags, file), str(Path.cwd()), named(config.checkpoint_dir), "notify" in flags
+    )
+    messages = Messages(notifier, config.checkpoint_dir, str(started))
+    watch = StallWatch(config.stall_after, messages.stalled, messages.moving)
+    stop = WatchedStop(announce, watch if _is_alone(config) else None)
+
+    def beside(directory: Path) -> AbstractContextManager[None]:
+        where, data = config.checkpoint_dir, config.data
+        return following(directory, config.track, where, data, display.notice)
+
+    with display, telling(messages), watch if whom else nullcontext():
+        code = run_series(config, WatchedDisplay(display, watch), stop, started, beside=beside)
+        messages.ended(code)
+        return code
+
+
+def without_addresses(config: RunConfig, flags: Mapping[str, Any]) -> tuple[RunConfig, list[str]]:
+    """Return the settings without whom to notify, which nothing else is to know, and those."""
+    named = [address.get_secret_value() for address in config.notify]
+    given = "notify" in flags
+    whom = addresses(named if given else [], [] if given else named)
+    return config.model_copy(update={"notify": ()}), whom
+
+
+def _is_alone(config: RunConfig) -> bool:
+    """Tell whether this process computes each step itself, and does not wait for who does."""
+    return config.engine == "local" and max(config.ranks or 1, config.gpus_per_job or 1) == 1
 
 
 def verify_recovery_of(flags: Mapping[str, Any], file: Path | None) -> int:
