@@ -107,8 +107,8 @@ class Follower:
         """Bring what is new; return the seconds until the next round."""
         try:
             if self._journal.look():
-                self._due |= self._journal.changed()
                 self._tracker.keep_only(self._journal.jobs)
+            self._due |= self._journal.changed()
             for job in sorted(self._due):
                 self._bring(job)
         except (AwayError, StorageError) as error:

@@ -48,6 +48,8 @@ class JournalJobs:
 
     def changed(self) -> set[str]:
         """Return the jobs of which there is something new since this was last asked."""
+        if not self._run_id:
+            return set()
         changed, self._changed = self._changed, set()
         return changed
 

@@ -26,6 +26,7 @@ _ENVIRONMENT = {  # unless they are set: this thread tries again by itself, and 
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
+_CAUSES = ("Connection refused", "timed out", "Failed to resolve")
 
 Points = dict[tuple[str, int], float]
 
@@ -235,9 +236,9 @@ def _faults() -> Iterator[None]:
 def _reason(error: Exception) -> str:
     """Return why, in a few words: mlflow quotes three exceptions inside each other."""
     text = " ".join(str(error).split())
-    for known in ("Connection refused", "timed out", "Name or service not known", "RemoteDisc"):
-        if known.lower() in text.lower():
-            return "it does not answer" + ("" if known == "RemoteDisc" else f" ({known})")
+    if "failed with exception" in text or isinstance(error, OSError):
+        cause = next((known for known in _CAUSES if known in text), None)
+        return "it does not answer" + (f" ({cause})" if cause else "")
     return _without_secret(text[:200])
 
 
