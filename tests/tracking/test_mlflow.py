@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -209,10 +208,8 @@ def test_server_that_dies_and_comes_back_misses_nothing(
         training.epochs(NET, 1, 2)
         wait_for(lambda: bool(server.runs(NET, run_id)))
         server.stop()
-        began = time.monotonic()
         training.epochs(NET, 3, 4, 5)
         training.complete(NET)
-        assert time.monotonic() - began < 30  # the training's side: a few lines of the journal
         wait_for(lambda: bool(told))
         server.start()
         wait_for(lambda: len(told) > 1)

@@ -58,7 +58,7 @@ class Messages:
 
     def moving(self, seconds: float) -> None:
         """Tell that it goes on after that."""
-        self._tell("goes on", f"It had stood still for {_minutes(seconds)}.", "nothing to do")
+        self._tell("continues", f"It had stood still for {_minutes(seconds)}.", "nothing to do")
 
     def _tell(self, what: str, how: str, next_: str) -> None:
         lines = [how, *_how_far(self.where), f"Directory: {named(self.where)}", f"Next: {next_}"]
