@@ -44,7 +44,9 @@ def enable(where: str | Path) -> int:
     if is_url(where):
         _say("  A boot has no credentials of this shell: put them in ~/.config/environment.d")
     if started.notifies:
-        _say("  A boot does not know whom to notify: put HOLDFAST_NOTIFY into the same place")
+        _say(
+            "  A boot does not know whom to notify: say HOLDFAST_NOTIFY in ~/.config/environment.d"
+        )
     return _linger()
 
 

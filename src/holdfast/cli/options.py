@@ -144,7 +144,7 @@ def as_arguments(flags: Mapping[str, Any], config: Path | None) -> list[str]:
     return [
         part
         for flag, value in options.items()
-        for one in (value if isinstance(value, list) else [value])
+        for one in (value if isinstance(value, list | tuple) else [value])
         if one is not None
         for part in (flag, str(one))
     ]

@@ -61,6 +61,8 @@ class Messages:
         self._tell("continues", f"It had stood still for {_minutes(seconds)}.", "nothing to do")
 
     def _tell(self, what: str, how: str, next_: str) -> None:
+        if not self.notifier.has_addresses:
+            return
         lines = [how, *_how_far(self.where), f"Directory: {named(self.where)}", f"Next: {next_}"]
         self.notifier.tell(f"Holdfast {what} on {socket.gethostname()}", "\n".join(lines))
 

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -15,7 +15,17 @@ from holdfast.cli.verify import verify_run
 from holdfast.config import RunConfig, resolve
 from holdfast.rundir import Started, verify_ahead
 from holdfast.storage.objects import is_url, named
-from holdfast.tracking import Notifier, StallWatch, addresses, check_tools, following
+from holdfast.tracking import (
+    NOTIFY,
+    Notifier,
+    StallWatch,
+    addresses,
+    check_tools,
+    following,
+)
+
+if TYPE_CHECKING:
+    from holdfast.cli.display import TerminalDisplay
 
 
 def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
@@ -34,20 +44,20 @@ def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
     notifier = Notifier(whom, lambda line: display.notice(line))
 
     # torch is loaded only for settings that hold
-    from holdfast.cli.display import PlainDisplay, RichDisplay, TerminalDisplay
     from holdfast.cli.watched import WatchedDisplay, WatchedStop
     from holdfast.pipeline import run_series
 
-    console = Console(highlight=False, soft_wrap=not Console().is_terminal)
-    display: TerminalDisplay
-    display = RichDisplay(console) if console.is_terminal else PlainDisplay(console)
+    display = _display()
 
     def announce(number: int) -> None:
         name = signal.Signals(number).name
         display.say(f"{name}: saving (once more stops at once)")
 
     started = Started(
-        as_arguments(flags, file), str(Path.cwd()), named(config.checkpoint_dir), "notify" in flags
+        as_arguments(flags, file),
+        str(Path.cwd()),
+        named(config.checkpoint_dir),
+        notifies="notify" in flags or NOTIFY in os.environ,
     )
     messages = Messages(notifier, config.checkpoint_dir, str(started))
     watch = StallWatch(config.stall_after, messages.stalled, messages.moving)
@@ -61,6 +71,13 @@ def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
         code = run_series(config, WatchedDisplay(display, watch), stop, started, beside=beside)
         messages.ended(code)
         return code
+
+
+def _display() -> "TerminalDisplay":
+    from holdfast.cli.display import PlainDisplay, RichDisplay
+
+    console = Console(highlight=False, soft_wrap=not Console().is_terminal)
+    return RichDisplay(console) if console.is_terminal else PlainDisplay(console)
 
 
 def without_addresses(config: RunConfig, flags: Mapping[str, Any]) -> tuple[RunConfig, list[str]]:

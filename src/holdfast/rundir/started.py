@@ -17,7 +17,7 @@ class Started:
     directory: str
     """The checkpoint directory, absolute; another one means that the run was moved since."""
     notifies: bool = False
-    """Whether it was told by an option whom to notify, which is recorded nowhere."""
+    """Whether an option or the environment told whom to notify, which is recorded nowhere."""
 
     def __str__(self) -> str:
         """Return the same as one line for a shell."""

@@ -45,6 +45,11 @@ class Notifier:
         if self._targets:
             self._thread.start()
 
+    @property
+    def has_addresses(self) -> bool:
+        """Whether anybody is to be told anything."""
+        return bool(self._targets)
+
     def tell(self, title: str, body: str) -> None:
         """Let a message be sent; does not wait."""
         self._messages.put((title, body))
