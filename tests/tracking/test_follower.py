@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.errors import UsageError
 from holdfast.tracking import check_tools, following
 from tests.storage.disk import mounted
 from tests.storage.test_full_disk import fill
@@ -137,9 +138,12 @@ def test_tool_that_stays_away_is_waited_for_no_longer_than_said(
 def test_extra_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is loaded or trained: what to install, and what a URI is missing."""
     monkeypatch.setattr("holdfast.tracking.opening.find_spec", lambda name: None)
-    with pytest.raises(Exception, match=r"pip install 'holdfast\[tensorboard\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'holdfast\[tensorboard\]'"):
         check_tools(["tensorboard"])
     monkeypatch.undo()
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with pytest.raises(Exception, match="say where, as mlflow:http://HOST:PORT"):
+    with pytest.raises(UsageError, match="say where, as mlflow:http://HOST:PORT"):
         check_tools(["mlflow"])
+    monkeypatch.setenv("HOLDFAST_TRACK_PATIENCE", "soon")
+    with pytest.raises(UsageError, match="HOLDFAST_TRACK_PATIENCE=soon: give a number of seconds"):
+        check_tools(["tensorboard"])

@@ -41,7 +41,7 @@ class Messages:
             look = f"holdfast status --checkpoint-dir {named(self.where)}"
             self._tell("finished", "Every job is complete.", look)
         else:
-            self._tell("failed", "The others are complete; the next start tries again.", self.again)
+            self._tell("failed", "A job failed; the next start tries it again.", self.again)
 
     def failed(self, reason: str) -> None:
         """Tell that the series was ended by a fault."""

@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from holdfast.errors import UsageError
+from holdfast.tracking.patience import NOTIFY as PATIENCE
+from holdfast.tracking.patience import patience
 
 NOTIFY = "HOLDFAST_NOTIFY"
 """Addresses, with white space between them; for who shows his command to others."""
 
-_PATIENCE = "HOLDFAST_NOTIFY_PATIENCE"
-_SECONDS = 30.0  # in which an address may be tried again
 _WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _BETWEEN = r"[/:@?&=#,;]+"  # the parts of an address
 _GRACE = 10.0  # for a request under way: Apprise itself gives up after some 8 seconds
@@ -37,7 +37,7 @@ class Notifier:
 
     def __init__(self, addresses: Sequence[str], on_notice: Callable[[str], None]) -> None:
         self._on_notice = on_notice
-        self._patience = float(os.environ.get(_PATIENCE) or _SECONDS)
+        self._patience = patience(PATIENCE)
         numbered = enumerate(addresses, 1)
         self._targets = {_Target(_name(n, a), a, _open(n, a)): "" for n, a in numbered}
         self._messages: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()

@@ -11,9 +11,7 @@ from holdfast.errors import UsageError
 from holdfast.rundir import EVENT_FILES, load_state
 from holdfast.storage.objects import is_url, named
 from holdfast.tracking.follower import Follower, OnNotice, Tracker
-
-_PATIENCE = "HOLDFAST_TRACK_PATIENCE"
-_SECONDS = 20.0  # for what is left when the training ends
+from holdfast.tracking.patience import TRACK, patience
 
 _MLFLOW_URI = "MLFLOW_TRACKING_URI"
 
@@ -22,8 +20,9 @@ def check_tools(track: Sequence[str]) -> None:
     """Refuse a tool that cannot be used, before anything begins.
 
     Raises:
-        UsageError: the extra that brings it is not installed.
+        UsageError: the extra that brings it is not installed, or something is said wrongly.
     """
+    patience(TRACK)
     for name in track:
         kind = name.partition(":")[0]
         if find_spec(kind) is None:
@@ -43,9 +42,9 @@ def following(
     ``where`` is how the run is called, ``data`` its images. Leaving the block waits for what is
     left, for a bounded time. Nothing that goes wrong with a tool is raised.
     """
-    patience = float(os.environ.get(_PATIENCE) or _SECONDS)
+    seconds = patience(TRACK)
     followers = [
-        Follower(directory, _open(spec, directory, where, data), on_notice, patience)
+        Follower(directory, _open(spec, directory, where, data), on_notice, seconds)
         for spec in track
     ]
     for follower in followers:
