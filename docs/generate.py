@@ -103,7 +103,7 @@ def _pairs(table: dict[str, Any], prefix: str = "") -> str:
 
 
 def _shown(value: object) -> str:
-    if value is None or value == {}:
+    if value is None or value in ({}, ()):
         return "none"
     if value == tuple(BACKBONES):
         return "all"

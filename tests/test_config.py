@@ -35,6 +35,7 @@ OPTIONS = [
     "overhead",
     *("seed", "device", "max-bad-images", "on-change"),
     *("engine", "ray-address", "cpus-per-job", "gpus-per-job", "max-parallel"),
+    *("track", "notify"),
     *("verify-recovery", "supervise"),
 ]
 
@@ -153,6 +154,11 @@ BAD = {  # what is written in the file: what is said of it
     "head = 3": "head: ",
     "overrides = 3": "overrides: ",
     "overrides.CustomMaxViT.head = 3": "overrides.CustomMaxViT.head: ",
+    "track = 'wandb'": "track: use tensorboard, tensorboard:DIR, mlflow or mlflow:URI",
+    "track = ['mlflow', 'mlflow:http://x']": "track: a tool is named twice",
+    "track = 'tensorboard:s3://bucket/tb'": "track: tensorboard: name a folder of this machine",
+    "notify = 3": "notify: must be a text, or a list of them",
+    "stall_after = 0": "stall_after: must be more than 0 (got 0)",
     "precision = 'float16'": "precision: use 'auto', 'float32' or 'bfloat16'",
 }
 
@@ -232,6 +238,17 @@ def test_options_can_be_written_out_again() -> None:
 
     assert as_arguments(flags, given["config"]) == [*texts[:2], *texts[4:], *texts[2:4]]
     assert command.make_context("train", as_arguments(flags, given["config"])).params == given
+
+
+def test_options_given_twice_are_written_out_twice_and_secrets_never() -> None:
+    """Each tool to track is repeated; whom to notify is for no other process's arguments."""
+    command = typer.main.get_command(app).commands["train"]
+    texts = ["--track", "tensorboard:a b", "--track", "mlflow:http://host"]
+    given = command.make_context("train", [*texts, "--notify", "json://host/secret"]).params
+    flags = {k: v for k, v in given.items() if v not in (None, False, ())}
+    assert as_arguments(flags, None) == texts
+    assert resolve(flags).track == ("tensorboard:a b", "mlflow:http://host")
+    assert resolve({"track": "tensorboard, mlflow"}).track == ("tensorboard", "mlflow")
 
 
 def test_options_of_train_are_these() -> None:

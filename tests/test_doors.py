@@ -24,6 +24,7 @@ WITHOUT_TORCH = [
     "import holdfast.rundir",
     "import holdfast.status",
     "import holdfast.dashboard",
+    "import holdfast.tracking",
     "import holdfast.cli.supervise",
     "import holdfast.cli.train",
     "import holdfast.cli.autostart",
@@ -90,7 +91,7 @@ def test_rooms_are_the_designs() -> None:
     """A new room is a decision, not an accident."""
     assert {room.removeprefix("holdfast.") for room in ROOMS} >= {
         *("backbones", "checkpoint", "cli", "data", "pipeline", "rundir", "status", "storage"),
-        "training",
+        *("tracking", "training"),
     }
 
 

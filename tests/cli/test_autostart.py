@@ -74,6 +74,18 @@ def test_enabled_unit_starts_the_run_as_it_was_started(run: Path) -> None:
 
 
 @needs_systemd
+def test_whom_to_notify_is_not_in_the_unit_and_that_is_said(run: Path) -> None:
+    """The addresses hold secrets and are recorded nowhere; a boot gets them in another way."""
+    silent = autostart("enable", run)
+    assert "HOLDFAST_NOTIFY" not in silent.stdout
+    last = last_start(run)
+    assert last is not None
+    record_start(run, Started(last.command, last.cwd, last.directory, notifies=True))
+    enabled = autostart("enable", run)
+    assert "say HOLDFAST_NOTIFY in ~/.config/environment.d" in enabled.stdout
+
+
+@needs_systemd
 def test_status_tells_what_is_enabled_and_what_is_outdated(run: Path) -> None:
     """Where the unit is, for which run and command; and a later start in another way."""
     before = autostart("status", run)

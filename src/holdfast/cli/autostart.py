@@ -46,6 +46,10 @@ def enable(where: str | Path) -> int:
         _say(f"  No systemd of yours runs now to be told of it ({_reason(manager)})")
     if is_url(where):
         _say("  A boot has no credentials of this shell: put them in ~/.config/environment.d")
+    if started.notifies:
+        _say(
+            "  A boot does not know whom to notify: say HOLDFAST_NOTIFY in ~/.config/environment.d"
+        )
     return _linger()
 
 

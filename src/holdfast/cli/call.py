@@ -24,11 +24,11 @@ def train_and_read(config: str | Path | None = None, **settings: Any) -> "Status
         StorageError: the disk refused.
         Interrupted: a signal asked for a stop; everything is saved.
     """
-    from holdfast.cli.train import run_with_display
+    from holdfast.cli.train import run_with_display, without_addresses
     from holdfast.config import BACKBONES, resolve
     from holdfast.status import read_run
 
     given = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
-    chosen = resolve(given, Path(config) if config else None)
-    run_with_display(chosen, None)
+    chosen, whom = without_addresses(resolve(given, Path(config) if config else None), given)
+    run_with_display(chosen, whom, None)
     return read_run(chosen.checkpoint_dir, BACKBONES)

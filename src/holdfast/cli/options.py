@@ -30,6 +30,8 @@ DEFAULT_DIRECTORY = "checkpoints"
 OneBackbone = Annotated[
     str, typer.Option("--backbone", metavar="NAME|best|ensemble", help="Who is asked.")
 ]
+SECRETS = {"notify"}
+"""Options that nothing records and no other process's arguments show."""
 Config = Annotated[Path | None, _option("--config", "Settings from a TOML file.", "FILE")]
 Preset = Annotated[
     str | None,
@@ -118,6 +120,16 @@ MaxParallel = Annotated[
     int | None,
     _option("--max-parallel", "Jobs that Ray trains at a time. (default: what has room)", "N"),
 ]
+Track = Annotated[
+    list[str] | None,
+    _option(
+        "--track", "Follow the run in another tool too. (repeatable)", "tensorboard|mlflow[:…]"
+    ),
+]
+Notify = Annotated[
+    list[str] | None,
+    _option("--notify", "Tell it when it ends or stalls: an address of Apprise's.", "URL"),
+]
 VerifyRecovery = Annotated[
     bool,
     typer.Option(
@@ -149,9 +161,13 @@ Kills = Annotated[
 
 
 def as_arguments(flags: Mapping[str, Any], config: Path | None) -> list[str]:
-    """Return the arguments of ``holdfast train`` that give these settings."""
+    """Return the arguments of ``holdfast train`` that give these settings, but for secrets."""
     given = {**flags, "config": config}
-    options = {f"--{key.replace('_', '-')}": value for key, value in given.items()}
+    options = {f"--{k.replace('_', '-')}": v for k, v in given.items() if k not in SECRETS}
     return [
-        part for flag, value in options.items() if value is not None for part in (flag, str(value))
+        part
+        for flag, value in options.items()
+        for one in (value if isinstance(value, list | tuple) else [value])
+        if one is not None
+        for part in (flag, str(one))
     ]

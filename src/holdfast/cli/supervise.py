@@ -16,11 +16,14 @@ from rich.console import Console
 
 from holdfast.cli.faults import say
 from holdfast.cli.options import as_arguments
+from holdfast.cli.telling import SUPERVISED, Messages, telling
+from holdfast.cli.train import without_addresses
 from holdfast.config import resolve
 from holdfast.errors import EXIT_JOB_FAILED, STOP_SIGNALS, HoldfastError, Interrupted
-from holdfast.rundir import RecoveryState, load_state
+from holdfast.rundir import RecoveryState, Started, load_state
 from holdfast.status import COMPLETE, FAILED, JobStatus, read_status, stage_epochs
 from holdfast.storage.objects import located
+from holdfast.tracking import NOTIFY, Notifier, check_tools
 
 PATIENCE = 5
 """Restarts in a row that may get no job further."""
@@ -40,10 +43,16 @@ def supervise_series(flags: Mapping[str, Any], file: Path | None) -> int:
         HoldfastError: the training dies again and again, and gets no job further.
         Interrupted: a signal asked for a stop while no training ran.
     """
-    config = resolve(flags, file)
+    config, whom = without_addresses(resolve(flags, file), flags)
+    check_tools(config.track)
     # -P: what lies in the current directory is not imported, as for the command `holdfast`
     command = [sys.executable, "-P", "-m", "holdfast", "train", *as_arguments(flags, file)]
-    return Supervisor(command, located(config.checkpoint_dir), config.backbones).run()
+    directory = located(config.checkpoint_dir)
+    environment = {SUPERVISED: "1", **({NOTIFY: " ".join(whom)} if whom else {})}
+    again = str(Started(as_arguments(flags, file), str(Path.cwd()), str(directory)))
+    messages = Messages(Notifier(whom, say), config.checkpoint_dir, f"{again} --supervise")
+    with telling(messages):
+        return Supervisor(command, directory, config.backbones, environment=environment).run()
 
 
 @dataclass
@@ -56,6 +65,8 @@ class Supervisor:
     backbones: Sequence[str]
     first_wait: float = 1.0
     """Seconds before the first restart; each further one waits twice as long."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What the children's environment has more."""
     _child: subprocess.Popen[bytes] | None = None
     _stop: int | None = None
     _furthest: dict[str, Place] = field(default_factory=dict)
@@ -77,7 +88,7 @@ class Supervisor:
                 restarts += 1
 
     def _run_child(self) -> int:
-        self._child = subprocess.Popen(self.command)
+        self._child = subprocess.Popen(self.command, env=os.environ | self.environment)
         if self._stop is not None:  # asked for while the child was being made
             self._tell_child(self._stop)
         return self._child.wait()

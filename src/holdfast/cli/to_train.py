@@ -40,6 +40,8 @@ def train(
     cpus_per_job: options.CpusPerJob = None,
     gpus_per_job: options.GpusPerJob = None,
     max_parallel: options.MaxParallel = None,
+    track: options.Track = None,
+    notify: options.Notify = None,
     verify_recovery: options.VerifyRecovery = False,
     supervise: options.Supervise = False,
 ) -> None:
@@ -50,7 +52,7 @@ def train(
     below are those of the preset full; the demo's are smaller.
     """
     given = {k: v for k, v in locals().items() if k not in _NO_SETTINGS}
-    flags: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    flags: dict[str, Any] = {k: v for k, v in given.items() if v is not None and v != []}
 
     from holdfast.cli.supervise import supervise_series
     from holdfast.cli.train import train_series, verify_recovery_of

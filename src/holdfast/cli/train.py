@@ -3,16 +3,26 @@
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from holdfast.cli.options import as_arguments
+from holdfast.cli.telling import Messages, telling
 from holdfast.cli.verify import verify_run
 from holdfast.config import RunConfig, resolve
 from holdfast.rundir import Started, verify_ahead
 from holdfast.storage.objects import is_url, named
+from holdfast.tracking import (
+    NOTIFY,
+    Notifier,
+    StallWatch,
+    addresses,
+    check_tools,
+    following,
+)
 
 if TYPE_CHECKING:
     from holdfast.cli.display import TerminalDisplay
@@ -20,28 +30,37 @@ if TYPE_CHECKING:
 
 def train_series(flags: Mapping[str, Any], file: Path | None) -> int:
     """Train what is not complete yet; return the exit code."""
-    config = resolve(flags, file)
+    config, whom = without_addresses(resolve(flags, file), flags)
     if "TORCHELASTIC_RUN_ID" in os.environ:  # set by torchrun
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         if os.environ["RANK"] != "0":
             from holdfast.pipeline import follow_series
 
             return follow_series(config)
-    started = Started(as_arguments(flags, file), str(Path.cwd()), named(config.checkpoint_dir))
-    return run_with_display(config, started)
+    started = Started(
+        as_arguments(flags, file),
+        str(Path.cwd()),
+        named(config.checkpoint_dir),
+        notifies="notify" in flags or NOTIFY in os.environ,
+    )
+    return run_with_display(config, whom, started)
 
 
-def run_with_display(config: RunConfig, started: Started | None) -> int:
+def run_with_display(config: RunConfig, whom: list[str], started: Started | None) -> int:
     """Train what these settings name, and show it where this process shows things.
 
-    What ``started`` says is recorded, for whoever is to start it again.
+    ``whom`` are the addresses to notify. What ``started`` says is recorded, for whoever is to start
+    it again.
     """
+    check_tools(config.track)
     if not is_url(config.checkpoint_dir):  # what is in scratch may not be what will be loaded
         verify_ahead(Path(config.checkpoint_dir).resolve())
 
+    notifier = Notifier(whom, lambda line: display.notice(line))
+
     # torch is loaded only for settings that hold
+    from holdfast.cli.watched import WatchedDisplay, WatchedStop
     from holdfast.pipeline import run_series
-    from holdfast.training import StopRequest
 
     display = _display()
 
@@ -49,8 +68,19 @@ def run_with_display(config: RunConfig, started: Started | None) -> int:
         name = signal.Signals(number).name
         display.say(f"{name}: saving (once more stops at once)")
 
-    with display:
-        return run_series(config, display, StopRequest(announce), started)
+    again = str(started) if started else "the same call of holdfast.train"
+    messages = Messages(notifier, config.checkpoint_dir, again)
+    watch = StallWatch(config.stall_after, messages.stalled, messages.moving)
+    stop = WatchedStop(announce, watch if _is_alone(config) else None)
+
+    def beside(directory: Path) -> AbstractContextManager[None]:
+        where, data = config.checkpoint_dir, config.data
+        return following(directory, config.track, where, data, display.notice)
+
+    with display, telling(messages), watch if whom else nullcontext():
+        code = run_series(config, WatchedDisplay(display, watch), stop, started, beside=beside)
+        messages.ended(code)
+        return code
 
 
 def _display() -> "TerminalDisplay":
@@ -66,6 +96,19 @@ def _display() -> "TerminalDisplay":
         if console.is_terminal
         else PlainDisplay(console)
     )
+
+
+def without_addresses(config: RunConfig, flags: Mapping[str, Any]) -> tuple[RunConfig, list[str]]:
+    """Return the settings without whom to notify, which nothing else is to know, and those."""
+    named = [address.get_secret_value() for address in config.notify]
+    given = "notify" in flags
+    whom = addresses(named if given else [], [] if given else named)
+    return config.model_copy(update={"notify": ()}), whom
+
+
+def _is_alone(config: RunConfig) -> bool:
+    """Tell whether this process computes each step itself, and does not wait for who does."""
+    return config.engine == "local" and max(config.ranks or 1, config.gpus_per_job or 1) == 1
 
 
 def verify_recovery_of(flags: Mapping[str, Any], file: Path | None) -> int:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from holdfast.config.run_config import AugmentConfig, RunConfig, StageConfig
 
+_MAY_HOLD_SECRETS = {"track", "notify"}  # what they were given is not repeated
 _WORDS = {
     "string_pattern_mismatch": "use auto, cpu, cuda or cuda:N",
     "literal_error": "use {expected}",
@@ -28,7 +29,8 @@ def explain(error: ValidationError, file: Path | None, prefix: str = "") -> str:
     else:
         words = _WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
         message = words.format(**first.get("ctx", {})) if first["type"] in _WORDS else words
-        message = f"{message} (got {first['input']!r})" if where else message
+        shown = where and first["loc"][0] not in _MAY_HOLD_SECRETS
+        message = f"{message} (got {first['input']!r})" if shown else message
     return ": ".join(filter(None, [str(file or ""), where, message]))
 
 

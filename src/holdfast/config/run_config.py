@@ -2,7 +2,16 @@
 
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from holdfast.config.addresses import notify_addresses, trackers
 
 BACKBONES = [
     "CustomConvNeXt",
@@ -130,6 +139,14 @@ class RunConfig(_Settings):
     """Processes that share each batch of a job, where there are no GPUs to say how many."""
     max_parallel: int | None = Field(None, ge=1, examples=[8])
     """Jobs that Ray trains at a time, at most; as many as have room, unless given."""
+    track: tuple[str, ...] = ()
+    """Where else to follow the run: `tensorboard`, `tensorboard:DIR`, `mlflow`, `mlflow:URI`."""
+    notify: tuple[SecretStr, ...] = ()
+    """Whom to tell when the run is finished, failed, stalled or interrupted: addresses as Apprise
+    has them. They hold secrets: nothing records them, and nothing shows them."""
+    stall_after: float | None = Field(None, gt=0)
+    """Seconds without a step after which the run has stalled; unless given, 20 times the usual
+    step, but at least 15 minutes."""
     head: StageConfig = StageConfig(learning_rate=2e-3, augment=False)
     """How the first stage learns, in which the backbone is frozen."""
     finetune: StageConfig = StageConfig(learning_rate=1e-3, augment=True)
@@ -145,6 +162,16 @@ class RunConfig(_Settings):
         if isinstance(value, str):
             value = tuple(name.strip() for name in value.split(",") if name.strip())
         return tuple(BACKBONES) if value in (("all",), ["all"]) else value
+
+    @field_validator("track", mode="before")
+    @classmethod
+    def _expand_track(cls, value: Any) -> Any:
+        return trackers(value)
+
+    @field_validator("notify", mode="before")
+    @classmethod
+    def _expand_notify(cls, value: Any) -> Any:
+        return notify_addresses(value)
 
     @field_validator("backbones")
     @classmethod
@@ -216,6 +243,7 @@ FREE_TO_CHANGE = frozenset(
         *("checkpoint_dir", "preset", "data", "keep_latest", "overhead", "save_interval"),
         *("max_bad_images", "on_change"),
         *("engine", "ray_address", "cpus_per_job", "max_parallel"),
+        *("track", "notify", "stall_after"),
     }
 )
 """Settings that change no bit of the result; what the data are, their digest says."""

@@ -1,5 +1,9 @@
 """run_series: every backbone, on the full split and on each fold, until nothing is left."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
 from holdfast.config import RunConfig
 from holdfast.errors import EXIT_COMPLETE, EXIT_JOB_FAILED, ConfigError, UsageError
 from holdfast.pipeline.describe import describe, describe_images
@@ -14,6 +18,12 @@ from holdfast.status import read_status
 from holdfast.storage.objects import located, viewed
 from holdfast.training import Run, RunSettings, StopRequest, use_deterministic_kernels
 
+Beside = Callable[[Path], AbstractContextManager[None]]
+
+
+def _nobody(directory: Path) -> AbstractContextManager[None]:
+    return nullcontext()
+
 
 def run_series(
     config: RunConfig,
@@ -22,11 +32,13 @@ def run_series(
     started: Started | None = None,
     *,
     steps: int | None = None,
+    beside: Beside = _nobody,
 ) -> int:
     """Train what the config names and is not complete yet; return the exit code.
 
     ``started`` is recorded, for whoever is to start the series again. With ``steps``, an epoch
-    has so many only, of as few images (`holdfast prove`).
+    has so many only, of as few images (`holdfast prove`). What ``beside`` returns for the run's
+    directory is entered when the run is this process's, and left before it is given back.
 
     Raises:
         DataError: the images cannot be trained on; nothing has been trained.
@@ -65,7 +77,8 @@ def run_series(
         )
         if started is not None:
             record_start(run.directory, started)
-        return _train_pending(run, config, material, display, engine)
+        with beside(run.directory):
+            return _train_pending(run, config, material, display, engine)
 
 
 def check_settings(config: RunConfig) -> None:

@@ -8,6 +8,7 @@ from holdfast.rundir.journal import SKIMMED, Journal, concerns, stamped
 from holdfast.rundir.layout import (
     DAMAGED,
     DEFAULT_STAGES,
+    EVENT_FILES,
     IMAGE_CACHE,
     JOURNAL,
     KFOLD_PROGRESS,
@@ -58,6 +59,7 @@ __all__ = [
     "DAMAGED",
     "DEATHS",
     "DEFAULT_STAGES",
+    "EVENT_FILES",
     "FORMAT_VERSION",
     "FileReport",
     "HistoryRow",

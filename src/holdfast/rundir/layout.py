@@ -14,6 +14,7 @@ JOURNAL = "journal.jsonl"
 LOCK = ".lock"
 IMAGE_CACHE = "image_cache"
 DAMAGED = "damaged"
+EVENT_FILES = "tensorboard"
 
 DEFAULT_STAGES = ("head", "finetune")
 

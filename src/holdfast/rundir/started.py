@@ -16,6 +16,8 @@ class Started:
     cwd: str
     directory: str
     """The checkpoint directory, absolute; another one means that the run was moved since."""
+    notifies: bool = False
+    """Whether an option or the environment told whom to notify, which is recorded nowhere."""
 
     def __str__(self) -> str:
         """Return the same as one line for a shell."""
@@ -35,4 +37,5 @@ def last_start(directory: Path) -> Started | None:
     starts = [r for r in records if r["event"] == "started"]
     if not starts:
         return None
-    return Started(starts[-1]["command"], starts[-1]["cwd"], starts[-1]["directory"])
+    last = starts[-1]
+    return Started(last["command"], last["cwd"], last["directory"], last.get("notifies") is True)
