@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.dashboard.served import PATIENCE, Served, client_of, served, shake_hands
 
 CROWD = 200
@@ -30,7 +32,10 @@ def visit(server: Served) -> Iterator[None]:
 
 def memory(server: Served) -> int:
     """Return what a server holds in memory, in kB."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    file = Path(f"/proc/{server.process.pid}/status")
+    if not file.exists():
+        pytest.skip("this system does not say how much memory a process has")
+    status = file.read_text()
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert found
     return int(found[1])

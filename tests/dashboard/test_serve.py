@@ -11,7 +11,7 @@ import pytest
 
 from holdfast.dashboard.binding import bind
 from tests.crash.simulated import read_files
-from tests.dashboard.served import PAGES, command, served
+from tests.dashboard.served import PAGES, Served, command, served
 
 WITHOUT_TORCH = """
 import sys
@@ -108,14 +108,12 @@ def test_it_serves_where_no_torch_is(finished: Path) -> None:
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
         assert child.stdout is not None
-        url = child.stdout.readline().split(" at ")[1].split()[0]
-        for path in ("", "job/CustomRegNet", "recovery", "compare"):
-            answer = run("curl", "-sf", url + path)
-            assert answer.returncode == 0
-            assert "CustomRegNet" in answer.stdout
-        child.terminate()
-        child.communicate(timeout=60)
-    assert child.returncode == 143
+        server = Served(child, child.stdout.readline().split(" at ")[1].split()[0])
+        for path in ("/", "/job/CustomRegNet", "/compare"):
+            answer = server.ask(path)
+            assert (answer.status, "CustomRegNet" in answer.text) == (200, True)
+        assert server.ask("/recovery").status == 200
+        assert server.stop() == 143
 
 
 @pytest.mark.parametrize(
