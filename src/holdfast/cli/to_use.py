@@ -24,7 +24,7 @@ _Device = Annotated[
 @reports_faults
 def predict(
     images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE|DIR…", help="Image files, or folders of them.")
+        list[str], typer.Argument(metavar="IMAGE|DIR", help="Image files, or folders of them.")
     ],
     backbone: options.OneBackbone = "best",
     as_json: _Json = False,
@@ -86,7 +86,7 @@ def evaluate(
 @commands.command()
 @reports_faults
 def export(
-    names: Annotated[list[str], typer.Argument(metavar="NAME…|all|best", help="Which backbones.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME|all|best", help="Which backbones.")],
     form: Annotated[
         str, typer.Option("--format", metavar="onnx|pt2|safetensors", help="Which kind of file.")
     ] = "onnx",
