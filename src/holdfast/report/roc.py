@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from holdfast.report.facts import Scores
 from holdfast.report.figures import RocLine
 
-_POINTS = 400  # of a mean: more than a figure shows
+_POINTS = 400  # of a curve: more than a figure shows
+_BESIDE = 1e-9  # a step is upright all the same
 
 
 def curves_of_classes(scores: Scores, classes: Sequence[str]) -> list[RocLine]:
@@ -29,7 +30,7 @@ def means_of(scores: Scores, label: str = "mean of the classes (macro)") -> list
     classes = curves_of_classes(scores, [str(n) for n in range(scores.probabilities.shape[1])])
     if _is_pair(scores):
         return [RocLine(label, c.false_rate, c.true_rate, c.area) for c in classes]
-    grid = np.linspace(0, 1, _POINTS)
+    grid = _grid(classes)
     heights = [np.interp(grid, line.false_rate, line.true_rate) for line in classes]
     area = float(np.mean([line.area for line in classes])) if classes else float("nan")
     mean = np.mean(heights, axis=0) if heights else grid
@@ -37,6 +38,14 @@ def means_of(scores: Scores, label: str = "mean of the classes (macro)") -> list
     is_it = np.eye(scores.probabilities.shape[1], dtype=bool)[scores.labels]
     micro = _line("all decisions (micro)", is_it.ravel(), scores.probabilities.ravel())
     return [macro, micro]
+
+
+def _grid(lines: Sequence[RocLine]) -> NDArray[np.float64]:
+    """Return where a mean of curves is to be taken: right before and right after each step."""
+    steps = np.unique(np.concatenate([[0.0, 1.0], *(line.false_rate for line in lines)]))
+    if len(steps) > _POINTS:
+        steps = np.linspace(0, 1, _POINTS)
+    return np.unique(np.clip([steps - _BESIDE, steps + _BESIDE], 0.0, 1.0))
 
 
 def areas(scores: Scores) -> list[float | None]:

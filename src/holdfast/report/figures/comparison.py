@@ -163,7 +163,7 @@ def _draw_cost(axes: Axes, known: Sequence[Entry], costs: Sequence[float | None]
     for place, (entry, cost) in enumerate(zip(known, costs, strict=True)):
         if cost and entry.accuracy is not None:
             (dot,) = axes.plot(cost, entry.accuracy, _marker(place), color=_colour(place))
-            dot.set(markersize=7, markeredgecolor=PAPER)
+            dot.set(markersize=7, markeredgecolor=PAPER, markeredgewidth=0.4)
 
 
 def _mark(
