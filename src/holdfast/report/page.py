@@ -59,7 +59,7 @@ def shown_rows(facts: Facts, rows: Sequence[Row]) -> list[Row]:
 
 def _lead(facts: Facts) -> Markup:
     when = facts.status.timestamp[:16].replace("T", " ")
-    what = "trained to completion" if facts.finished else "in training, not finished"
+    what = "trained to completion" if facts.finished else "not all of them complete yet"
     as_of = f", as of {when}" if when else ""
     return tag("p", f"{counted_names(facts.backbones)}, {what}{as_of}.", class_="quiet")
 
