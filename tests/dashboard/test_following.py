@@ -50,7 +50,7 @@ def test_it_reads_again_only_what_has_changed(copy: Path) -> None:
 
 def test_whoever_trains_is_seen_to_begin_and_to_die(copy: Path) -> None:
     """A death changes no file."""
-    holder = {"host": os.uname().nodename, "pid": os.getpid(), "since": "now"}
+    holder = {"host": os.uname().nodename, "pid": os.getppid(), "since": "now"}
     watch = Watch(str(copy))
     (copy / ".lock.holder.json").write_text(json.dumps(holder))
     assert look(watch).reading.status.training is not None

@@ -144,7 +144,7 @@ class RunConfig(_Settings):
     notify: tuple[SecretStr, ...] = ()
     """Whom to tell when the run is finished, failed, stalled or interrupted: addresses as Apprise
     has them. They hold secrets: nothing records them, and nothing shows them."""
-    stall_after: float | None = Field(None, gt=0)
+    stall_after: float | None = Field(None, gt=0, examples=[1800.0])
     """Seconds without a step after which the run has stalled; unless given, 20 times the usual
     step, but at least 15 minutes."""
     head: StageConfig = StageConfig(learning_rate=2e-3, augment=False)

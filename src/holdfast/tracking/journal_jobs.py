@@ -41,9 +41,11 @@ class JournalJobs:
         news = self._appended(stamp)
         if news is None:
             self._load()
+            # what was appended meanwhile may have been read: the next look reads all again
+            self._seen = stamp if self._stamp() == stamp else None
         else:
             self._take(news)
-        self._seen = stamp
+            self._seen = stamp
         return bool(self._run_id)
 
     def changed(self) -> set[str]:
