@@ -4,7 +4,8 @@ import pytest
 
 from holdfast.report.comparison import Row, best, wilson
 from holdfast.report.tables import as_csv, as_latex, as_markdown, escape_latex, escape_markdown
-from holdfast.report.text import duration, thousands
+from holdfast.report.text import thousands
+from holdfast.status import clock
 
 ROWS = [
     Row("first_net", "complete", accuracy=0.5, f1=0.25, fold_scores=(0.5, 0.7), folds=2),
@@ -80,5 +81,5 @@ def test_the_best_is_a_single_backbone() -> None:
 
 def test_times_and_counts_are_as_people_read_them() -> None:
     """Hours, minutes, seconds; millions; nothing for what is not known."""
-    assert [duration(s) for s in (None, 59.6, 100_000)] == ["", "0:01:00", "27:46:40"]
+    assert [clock(s) for s in (None, 59.6, 100_000)] == ["", "0:01:00", "27:46:40"]
     assert [thousands(n) for n in (None, 940, 210_000)] == ["", "940", "0.21 M"]

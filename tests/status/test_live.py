@@ -72,9 +72,9 @@ def test_everything_is_there_where_there_is_room() -> None:
     text = "\n".join(shown(series(*MIXED), 100))
     for words in (
         "Complete:   2 of 15 backbones, 0 of 45 folds\n",
-        "Left:       about 2 h 1 min; 6 interruptions survived",
+        "Left:       about 2.0 h; 6 interruptions survived",
         "process 1 on a-rather-long-host-name",
-        "every 12.0 s, 0.8% of the time so far; a crash now loses 4.2 s",
+        "every 12 s, 0.8% of the time so far; a crash now loses 4.2 s",
         "✗ CustomGhostNetV2: RuntimeError: out of\\nmemory \\x1b[31mx",
         "✓ CustomConvNeXt         complete            0.9877    0/3",
         "▸   fold 1               finetune 249/250    0.5000",

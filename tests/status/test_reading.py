@@ -27,7 +27,7 @@ def test_time_left_is_told_where_it_is_known(half_way: Path, tmp_path: Path) -> 
     status = read_run(begun(half_way))
     assert status.time_left == 210.0
     assert status.to_json()["time_left"] == 210.0
-    assert "Left:       about 4 min of training\n" in render_text(status)
+    assert "Left:       about 3.5 min of training\n" in render_text(status)
 
     empty = tmp_path / "empty"
     empty.mkdir()

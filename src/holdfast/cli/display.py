@@ -15,6 +15,7 @@ from holdfast.training import NotebookBars, Progress
 
 _LISTED = 5  # unreadable images named one by one
 _COLUMNS = 80
+_SOON = 10  # seconds that are left, and cannot be told more exactly
 _MOST_BARS = 12  # jobs in training that are shown one by one
 _PLAIN_INTERVAL = 30.0  # seconds between two lines inside an epoch, in a pipe
 
@@ -44,7 +45,8 @@ class Estimate:
         rest = sum(w * (1.0 - self._done.get(j, 0.0)) for j, w in self._work.items())
         if earned <= 0:
             return ""
-        return f"{duration((time.monotonic() - self._began) * rest / earned)} left"
+        seconds = (time.monotonic() - self._began) * rest / earned
+        return f"{duration(seconds) if seconds >= _SOON else f'<{_SOON} s'} left"
 
 
 class TerminalDisplay(Display):

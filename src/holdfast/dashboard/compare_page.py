@@ -8,10 +8,10 @@ from holdfast.dashboard.axes import Axis, spread
 from holdfast.dashboard.job_page import millions
 from holdfast.dashboard.markup import Child, Markup, breakable, job_path, join, tag
 from holdfast.dashboard.matrix import MOST_CLASSES, as_picture, in_words, names_for, sensible
-from holdfast.dashboard.panels import duration, panel, percent, score, table
+from holdfast.dashboard.panels import panel, percent, score, table
 from holdfast.dashboard.reading import Reading
 from holdfast.dashboard.scatter import Point, scatter
-from holdfast.status import COMPLETE
+from holdfast.status import COMPLETE, duration
 
 _MOST = 100
 _MOST_MATRICES = 30

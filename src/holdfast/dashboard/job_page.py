@@ -7,7 +7,6 @@ from holdfast.dashboard.curves import Line, Scene, picture
 from holdfast.dashboard.markup import Child, Markup, breakable, job_path, join, tag
 from holdfast.dashboard.panels import (
     age,
-    duration,
     facts,
     panel,
     percent,
@@ -27,6 +26,7 @@ from holdfast.status import (
     FileStatus,
     JobStatus,
     counted,
+    duration,
     human_bytes,
 )
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from holdfast.dashboard.markup import Child, Markup, breakable, job_path, tag
 from holdfast.dashboard.reading import Reading
-from holdfast.status import COMPLETE, FAILED, PENDING, STARTED, JobStatus
+from holdfast.status import COMPLETE, FAILED, PENDING, STARTED, JobStatus, duration
 
 SIGNS = {COMPLETE: "✓", FAILED: "✗", STARTED: "▸", PENDING: "·"}
 WORDS = {COMPLETE: "complete", FAILED: "failed", STARTED: "begun", PENDING: "pending"}
@@ -82,19 +82,6 @@ def ticking(seconds: float, after: str = "") -> Markup:
     """Return a time that has passed and goes on passing."""
     text = f"{duration(seconds)}{after}"
     return tag("time", text, data_age=round(seconds, 1), data_after=after or None)
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 600:
-        return f"{seconds / 60:.1f} min"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
 
 
 def moment(time: datetime | None) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from holdfast.dashboard.markup import Child, Markup, breakable, job_path, join, tag
-from holdfast.dashboard.panels import duration, facts, moment, panel, percent, table, ticking, typed
+from holdfast.dashboard.panels import facts, moment, panel, percent, table, ticking, typed
 from holdfast.dashboard.reading import Reading
 from holdfast.dashboard.timeline import timeline
-from holdfast.status import Interruption, resume_lines
+from holdfast.status import Interruption, duration, resume_lines
 
 _MOST = 200
 

@@ -5,17 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.dashboard.markup import Child, Markup, join, tag
-from holdfast.dashboard.panels import (
-    bar,
-    duration,
-    facts,
-    job_link,
-    panel,
-    score,
-    state_sign,
-    ticking,
-    typed,
-)
+from holdfast.dashboard.panels import bar, facts, job_link, panel, score, state_sign, ticking, typed
 from holdfast.dashboard.reading import Reading
 from holdfast.status import (
     COMPLETE,
@@ -25,6 +15,7 @@ from holdfast.status import (
     JobStatus,
     Status,
     counted,
+    duration,
     human_bytes,
 )
 

@@ -5,9 +5,8 @@ from datetime import datetime, timedelta
 
 from holdfast.dashboard.axes import Axis
 from holdfast.dashboard.markup import Markup, tag
-from holdfast.dashboard.panels import duration
 from holdfast.rundir import JobName
-from holdfast.status import Interruption, Past, counted
+from holdfast.status import Interruption, Past, counted, duration
 
 MOST_ROWS = 40
 _STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200,

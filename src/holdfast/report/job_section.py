@@ -10,9 +10,9 @@ from holdfast.report.figures import shares_of_rows
 from holdfast.report.html import Child, Markup, inline_svg, join, table, tag
 from holdfast.report.roc import areas
 from holdfast.report.sections import flat
-from holdfast.report.text import UNKNOWN, duration, number, percent, plain
+from holdfast.report.text import UNKNOWN, number, percent, plain
 from holdfast.rundir import Result
-from holdfast.status import COMPLETE, JobStatus, describe
+from holdfast.status import COMPLETE, JobStatus, clock, describe
 
 Drawings = Mapping[str, Drawing]
 _MOST_WORDS = 260
@@ -78,7 +78,7 @@ def _job_parts(facts: Facts, job: JobStatus, drawings: Drawings) -> Markup:
 def _state(job: JobStatus) -> Markup:
     words = [plain(describe(job))[:1].upper() + plain(describe(job))[1:]]
     if job.seconds:
-        words.append(f"{duration(job.seconds)} in training")
+        words.append(f"{clock(job.seconds)} in training")
     if job.interruptions:
         words.append(f"interrupted {job.interruptions} times".replace(" 1 times", " once"))
     return join(

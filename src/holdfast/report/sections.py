@@ -7,8 +7,8 @@ from holdfast import __version__
 from holdfast.report.comparison import Row, best
 from holdfast.report.facts import Facts, confusion_of
 from holdfast.report.html import Child, Markup, join, table, tag
-from holdfast.report.text import UNKNOWN, duration, number, percent, plain, thousands
-from holdfast.status import COMPLETE, FAILED, counted
+from holdfast.report.text import UNKNOWN, number, percent, plain, thousands
+from holdfast.status import COMPLETE, FAILED, clock, counted
 
 _MOST_STOPS = 200
 _CHANGED = "* settings or data changed in training: not what an undisturbed run gives"
@@ -91,9 +91,7 @@ def _machine_box(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 def _interruption_boxes(facts: Facts) -> list[tuple[str, str, str]]:
     stops = facts.past.interruptions
     total = sum(job.seconds for job in facts.status.jobs)
-    boxes = [
-        ("Time in training", duration(total) or UNKNOWN, "of the complete jobs, folds included")
-    ]
+    boxes = [("Time in training", clock(total) or UNKNOWN, "of the complete jobs, folds included")]
     if not stops:
         return [*boxes, ("Interruptions", "0", "undisturbed")]
     asked = sum(stop.asked_for for stop in stops)
@@ -153,7 +151,7 @@ def _comparison_row(row: Row, is_best: bool) -> list[Child]:
         f"{low_high} to {percent(row.interval[1], 1)}" if row.interval else UNKNOWN,
         *(number(value) for value in (row.precision, row.recall, row.f1, row.roc_auc, row.loss)),
         _folds(row),
-        duration(row.seconds) or UNKNOWN,
+        clock(row.seconds) or UNKNOWN,
         thousands(row.parameters) or UNKNOWN,
         str(row.interruptions) if row.interruptions else "",
     ]

@@ -10,7 +10,8 @@ from typing import Any
 from holdfast import __version__
 from holdfast.report.comparison import Row, best
 from holdfast.report.facts import Facts
-from holdfast.report.text import duration, of_text, plain, thousands
+from holdfast.report.text import of_text, plain, thousands
+from holdfast.status import clock
 
 _COLUMNS: dict[str, Callable[[Row], Any]] = {
     "backbone": lambda row: row.name,
@@ -143,7 +144,7 @@ def _paper_cells(row: Row, escape: Callable[[str], str], plus_minus: str) -> lis
         "" if row.roc_auc is None else f"{row.roc_auc:.4f}",
         folds,
         thousands(row.parameters),
-        duration(row.seconds),
+        clock(row.seconds),
     ]
 
 

@@ -15,15 +15,6 @@ def of_text(text: str) -> str:
     return text.encode("utf-8", errors="backslashreplace").decode()
 
 
-def duration(seconds: float | None) -> str:
-    """Return a time in hours, minutes and seconds; nothing where it is not known."""
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"
-
-
 def thousands(count: int | None) -> str:
     """Return a count as people read it: 28.6 M, 0.21 M, 940."""
     if count is None:

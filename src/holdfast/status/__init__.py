@@ -18,6 +18,7 @@ from holdfast.status.snapshot import (
 )
 from holdfast.status.table import results_table
 from holdfast.status.text import (
+    clock,
     counted,
     describe,
     duration,
@@ -41,6 +42,7 @@ __all__ = [
     "STARTED",
     "Status",
     "Verification",
+    "clock",
     "counted",
     "describe",
     "duration",

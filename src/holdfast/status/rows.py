@@ -4,6 +4,9 @@ import statistics
 from dataclasses import dataclass, field
 
 from holdfast.status.snapshot import COMPLETE, STARTED, JobStatus, Status
+from holdfast.status.text import clock
+
+_LONG = 360_000  # seconds: a hundred hours
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,8 @@ class Row:
     @property
     def time(self) -> str:
         """How long all of it was trained, as far as it is complete."""
-        minutes, rest = divmod(round(sum(job.seconds for job in self.all)), 60)
-        hours, minutes = divmod(minutes, 60)
-        return f"{hours}:{minutes:02}:{rest:02}" if hours < 100 else f"{hours} h"
+        seconds = sum(job.seconds for job in self.all)
+        return clock(seconds) if seconds < _LONG else f"{seconds // 3600:.0f} h"
 
     @property
     def interruptions(self) -> str:

@@ -78,24 +78,31 @@ def saving_line(status: Status) -> list[str]:
     if saving is None:
         return []
     lost = saving.would_lose
-    at_risk = "" if lost is None else f"; a crash now loses {seconds(lost)}"
-    every = f"every {seconds(saving.interval)}, {saving.share:.1%} of the time so far"
+    at_risk = "" if lost is None else f"; a crash now loses {duration(lost)}"
+    every = f"every {duration(saving.interval)}, {saving.share:.1%} of the time so far"
     return [f"Saving:     {every}{at_risk}"]
 
 
-def seconds(count: float) -> str:
-    """Return a time as people say it."""
-    if count < 100:
-        return f"{count:.1f} s"
-    return f"{count / 60:.0f} min" if count < 6000 else f"{count / 3600:.1f} h"
+def duration(seconds: float) -> str:
+    """Return a time as people say it: 2.4 s, 40 s, 2.7 min, 31 min, 3.3 h, 2.1 days."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 600:
+        return f"{seconds / 60:.1f} min"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
 
 
-def duration(count: float) -> str:
-    """Return a long time as people say it: 40 s, 12 min, 3 h 20 min."""
-    if count < 90:
-        return f"{count:.0f} s"
-    minutes = round(count / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+def clock(seconds: float | None) -> str:
+    """Return a time in hours, minutes and seconds; nothing where it is not known."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
 
 
 def counted(count: int, noun: str) -> str:
