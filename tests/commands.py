@@ -8,6 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import typer
+
+from holdfast.cli import app
+
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
 
@@ -21,6 +25,26 @@ def commands_of(page: str) -> list[str]:
     shells = [block for language, block in blocks_of(page) if language == "sh"]
     lines = (line.split("  #")[0].strip() for block in shells for line in block.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def is_known(command: str) -> bool:
+    """Tell whether a command exists, and each of its options."""
+    found = typer.main.get_command(app)
+    words = command.partition(" -- ")[0].split()  # what follows is another program's
+    while words and hasattr(found, "commands") and words[0] in found.commands:
+        found = found.commands[words.pop(0)]
+    options = {option for param in found.params for option in param.opts} | {"--help"}
+    first_is_none = bool(words) and not words[0].startswith("-") and hasattr(found, "commands")
+    return not first_is_none and {w for w in words if w.startswith("--")} <= options
+
+
+def shown_in(page: str) -> list[str]:
+    """Return what follows ``holdfast`` wherever a page shows it typed, in a block of any shell."""
+    shells = [block for language, block in blocks_of(page) if language in ("sh", "console")]
+    lines = "\n".join(shells).replace("\\\n", " ")
+    return re.findall(
+        r"^(?:\$ |[A-Z_]+=\S+ |timeout .*? )*holdfast ([^\n|&#]*)", lines, re.MULTILINE
+    )
 
 
 def run_in(home: Path, command: str) -> subprocess.Popen[str]:

@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-import typer
 
 from holdfast import errors
-from holdfast.cli import app
+from tests.commands import is_known
 
 ROOT = Path(__file__).parents[1]
 FAULTS = [
@@ -31,17 +30,6 @@ def texts() -> list[tuple[str, str]]:
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append((f"{path.name}:{node.lineno}", node.value))
     return [(where, " ".join(text.split())) for where, text in found if NAMED.search(text)]
-
-
-def is_known(command: str) -> bool:
-    """Tell whether a command exists, and each of its options."""
-    found = typer.main.get_command(app)
-    words = command.split()
-    while words and hasattr(found, "commands") and words[0] in found.commands:
-        found = found.commands[words.pop(0)]
-    options = {option for param in found.params for option in param.opts} | {"--help"}
-    first_is_none = bool(words) and not words[0].startswith("-") and hasattr(found, "commands")
-    return not first_is_none and {w for w in words if w.startswith("--")} <= options
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)

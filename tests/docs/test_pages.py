@@ -11,7 +11,7 @@ import pytest
 from holdfast.config import resolve
 from holdfast.storage.objects.address import Address
 from holdfast.storage.objects.store import Store
-from tests.commands import begin, blocks_of, commands_of, end_of, run_in
+from tests.commands import begin, blocks_of, commands_of, end_of, is_known, run_in, shown_in
 from tests.objects.servers import environment, moto_server
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -72,6 +72,15 @@ def test_how_to(page: Path, home: Path, request: pytest.FixtureRequest) -> None:
     for command in commands:
         if command not in ELSEWHERE:
             type_command(command, home)
+
+
+def test_whatever_is_shown_typed_is_a_command() -> None:
+    """No page, and no session in one, shows a command or an option that there is not."""
+    pages = [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]
+    shown = [(page.name, words) for page in pages for words in shown_in(page.read_text("utf-8"))]
+
+    assert len(shown) > 80
+    assert [(name, words) for name, words in shown if not is_known(words)] == []
 
 
 @pytest.mark.skipif(not shutil.which("timeout"), reason="no timeout here")

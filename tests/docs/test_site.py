@@ -54,5 +54,5 @@ def test_api_is_described(site: Path) -> None:
     """The Python page has the signatures and docstrings of what it names."""
     page = (site / "api.html").read_text(encoding="utf-8")
 
-    for name in ("open_run", "Run.pending", "Job.step", "Stage.batches", "read_status"):
+    for name in ("open_run", "Run.job", "Job.step", "Stage.batches", "read_run", "load"):
         assert re.search(rf'id="holdfast\.[\w.]*{re.escape(name)}"', page), name
