@@ -197,11 +197,15 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 def test_no_page_shuts_anybody_out(
-    browser: Browser, server: Served, theme: str, viewport: dict[str, int]
+    browser: Browser, server: Served, theme: str, viewport: dict[str, int], tmp_path: Path
 ) -> None:
-    """axe-core finds nothing serious or critical: contrast, names, roles, structure."""
-    for path in PAGES.values():
+    """axe-core finds nothing serious or critical: contrast, names, roles, structure.
+
+    What it has seen stays as a picture of each page in the test's folder.
+    """
+    for title, path in PAGES.items():
         with looking(browser, server, path, viewport=viewport, color_scheme=theme) as page:
+            page.screenshot(path=tmp_path / f"{title}.png", full_page=True)
             page.evaluate(AXE.read_text())
             found = page.evaluate("axe.run().then(found => found.violations)")
             grave = {
