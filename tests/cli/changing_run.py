@@ -28,12 +28,14 @@ from holdfast.__main__ import main
 sys.argv = {argv!r}
 main()
 """
-_KILL_AT_FILE = """
+_STRUCK_AT_FILE = """
 import os, signal
 from holdfast.storage import disk
+struck = []
 def strike(effect):
-    if effect.path.name.startswith({name!r}):
-        os.kill(os.getpid(), signal.SIGKILL)
+    if effect.path.name.startswith({name!r}) and not struck:
+        struck.append(effect)
+        os.kill(os.getpid(), signal.{signal})
 watching = disk.watching(strike)
 watching.__enter__()
 """
@@ -74,8 +76,12 @@ class ChangingRun:
 
     def killed(self, name: str, *options: str) -> None:
         """Give the command, and have it killed when it would create a file of this name."""
-        child = self.start(*options, prelude=_KILL_AT_FILE.format(name=name))
+        child = self.start(*options, prelude=_STRUCK_AT_FILE.format(name=name, signal="SIGKILL"))
         assert child.wait() == -9, child.output
+
+    def paused(self, name: str) -> Child:
+        """Give the command, which stands still when it would create a file of this name."""
+        return self.start(prelude=_STRUCK_AT_FILE.format(name=name, signal="SIGSTOP"))
 
     def elsewhere(self, name: str) -> "ChangingRun":
         """Return the same command for another, empty directory."""

@@ -1,6 +1,8 @@
 """The pages in a real browser: live, by mouse and by keyboard, on a phone, in both themes."""
 
+import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.cli.changing_run import DONE, IN_TRAINING, ChangingRun
+from tests.cli.changing_run import DONE, IN_TRAINING, KILLED_AT, ChangingRun
 from tests.dashboard.hostile_run import hostile
 from tests.dashboard.served import Served, served
 
@@ -98,10 +100,11 @@ def test_a_training_is_followed_without_a_reload(
         page.evaluate("window.loaded_once = true")
         with looking(browser, server, f"job/{IN_TRAINING}") as job:
             expect(job.get_by_text("Test accuracy")).to_have_count(0)
-            child = run.start()
+            child = run.paused(KILLED_AT)  # it would be over before anybody has looked
             expect(page.locator(".live")).to_contain_text(
                 "in training by process", timeout=PATIENCE
             )
+            os.kill(child.pid, signal.SIGCONT)
             expect(row).to_contain_text("complete", timeout=PATIENCE)
             expect(job.get_by_text("Test accuracy")).to_be_visible(timeout=PATIENCE)
             expect(job.locator("svg .stop")).not_to_have_count(0)  # it had been killed before

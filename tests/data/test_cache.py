@@ -204,10 +204,11 @@ def test_a_cache_that_cannot_be_written_says_so(
     open_place: Path, unprivileged: Callable[[], object]
 ) -> None:
     """No permission in the cache directory is the disk's refusal, not a traceback."""
-    demo_digits().read(0)  # loads everything before the permissions go
+    digits = demo_digits()
+    digits.read(0)  # loads everything before the permissions go
     (open_place / "c").mkdir(mode=0o555)
     with unprivileged(), pytest.raises(StorageError, match="writable"):
-        prepare(demo_digits(), open_place / "c", resize=8)
+        prepare(digits, open_place / "c", resize=8)
 
 
 def test_another_process_maps_the_same_files(tmp_path: Path) -> None:
