@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.crash.simulated import Files, read_files
-from tests.warm_python import Child, WarmPython
+from tests.warm_python import Child, WarmPython, wait_until
 
 DONE, IN_TRAINING = "CustomRegNet", "CustomResNetMish"
 KILLED_AT = f".{IN_TRAINING}_finetune_epoch1.pth."
@@ -80,8 +80,11 @@ class ChangingRun:
         assert child.wait() == -9, child.output
 
     def paused(self, name: str) -> Child:
-        """Give the command, which stands still when it would create a file of this name."""
-        return self.start(prelude=_STRUCK_AT_FILE.format(name=name, signal="SIGSTOP"))
+        """Give the command; return when it stands still, where it would create such a file."""
+        child = self.start(prelude=_STRUCK_AT_FILE.format(name=name, signal="SIGSTOP"))
+        stat = Path(f"/proc/{child.pid}/stat")
+        wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", child)
+        return child
 
     def elsewhere(self, name: str) -> "ChangingRun":
         """Return the same command for another, empty directory."""
