@@ -11,6 +11,7 @@ MINUTES ?= 20
 BIN := .venv/bin
 DEVICE ?= cpu
 AXE := 4.14.1
+APT := -qq -o Acquire::http::Timeout=30 -o Acquire::Retries=1
 CLAIMS := stall cost load resume storm speed series bookkeeping engine
 
 .PHONY: browser train test torture bench lint types layers docs docs-check dist check clean
@@ -24,10 +25,11 @@ test: .venv/installed browser
 # Debian's chromium and axe-core, for tests/dashboard; without them those tests say that they skip.
 browser: .venv/installed
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
-	  { apt-get -qq update; apt-get -qq -y install chromium; } >/dev/null 2>&1; } || \
+	  { apt-get $(APT) update; DEBIAN_FRONTEND=noninteractive apt-get $(APT) -y install chromium; } \
+	  >/dev/null 2>&1 </dev/null; } || \
 	  echo 'no chromium, and it could not be installed: the tests in the browser are skipped'
 	@test -f .venv/axe-core/axe.min.js || { mkdir -p .venv/axe-core && cd .venv/axe-core && \
-	  npm pack --silent axe-core@$(AXE) >/dev/null 2>&1 && \
+	  npm pack --silent --fetch-timeout=30000 --fetch-retries=1 axe-core@$(AXE) >/dev/null 2>&1 && \
 	  tar -xzf axe-core-$(AXE).tgz --strip-components=1 package/axe.min.js; } || \
 	  echo 'no axe-core, and npm could not fetch it: the tests of accessibility are skipped'
 
