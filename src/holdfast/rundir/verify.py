@@ -19,6 +19,7 @@ from holdfast.storage.objects import GoneError, outlines_do, whole
 GONE = "the file is gone"
 _LONGEST = 80
 _ANOTHER_TIME = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_NO_CHECKPOINT = "truncated, or not a checkpoint"
 _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError),
     *(ValueError, IndexError, OverflowError),  # names and sizes that mean nothing
@@ -78,7 +79,7 @@ def _sums_damage(path: Path) -> str | None:
     except FileNotFoundError:
         return GONE
     except _UNREADABLE:
-        return "truncated, or not a checkpoint"
+        return _NO_CHECKPOINT
     except OSError as error:
         if error.errno in _ANOTHER_TIME:
             raise StorageError(
@@ -124,6 +125,8 @@ def fault(path: Path, run_id: str = "") -> str | None:
     except (ValueError, RecursionError, MemoryError) as error:
         reason = printable(str(error)) or type(error).__name__
         return f"not a plain file of tensors: {reason}"
+    except _UNREADABLE:  # damaged since its sums were looked at
+        return _NO_CHECKPOINT
     if job is not None:
         return mismatch(record, job, None, run_id)
     if file is not None:
