@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from holdfast.cli.working import Working, readable, shortened
+from holdfast.cli.working import Working, shortened
 from holdfast.errors import EXIT_COMPLETE, EXIT_JOB_FAILED
 from holdfast.inference import Classifier, TrainedRun, choose, open_labelled, open_trained
 from holdfast.rundir import JobName, Result
+from holdfast.status import printable_text
 from holdfast.training import Predictions, result_metrics
 
 _SCORES = {
@@ -99,7 +100,7 @@ def _show(told: dict[str, Any], say: Say) -> None:
         recorded = told["recorded_accuracy"] if name == "accuracy" else None
         say(f"{title:<10} {_number(value)}{_beside(value, recorded)}")
     matrix = np.array(told["confusion_matrix"])
-    names = [shortened(readable(name), _WIDEST) for name in told["classes"]]
+    names = [shortened(printable_text(name), _WIDEST) for name in told["classes"]]
     say("")
     _show_classes(names, matrix, say)
     say("")

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-from holdfast.cli.working import Working, readable, shortened
+from holdfast.cli.working import Working, shortened
 from holdfast.data import printable
 from holdfast.errors import EXIT_COMPLETE, EXIT_JOB_FAILED, DataError
 from holdfast.inference import Classifier, Guess, choose, find_images, open_trained
+from holdfast.status import printable_text
 
 _COLUMNS = 80
 _FEWEST = 12  # columns of a name
@@ -42,7 +43,7 @@ def predict_images(
             where, device=device, on_notice=working.notice, on_progress=working.progress
         ) as run:
             classifier = choose(run, name, on_notice=working.notice)
-        names = [readable(printable(str(path))) for path in files]
+        names = [printable_text(printable(str(path))) for path in files]
         begin, write, end = _writers(form, classifier, max(map(len, names)))
         sys.stdout.write(begin)
         told = classifier.classify(
@@ -95,7 +96,7 @@ def _csv_line(cells: Sequence[object]) -> str:
 def _table(classifier: Classifier, longest: int) -> tuple[str, Writer, str]:
     """Lay the table out: in a terminal as wide as that, in a pipe as wide as the names are."""
     console = Console()
-    whole = max(map(len, map(readable, classifier.classes)))
+    whole = max(map(len, map(printable_text, classifier.classes)))
     rest = 2 * 8 + 2  # two probabilities, and what stands between
     if console.is_terminal:
         room = max(console.width, _COLUMNS // 2) - rest
@@ -111,10 +112,10 @@ def _table(classifier: Classifier, longest: int) -> tuple[str, Writer, str]:
     def write(guess: Guess) -> str:
         (name, share), (second, its) = guess.ranking[:2]
         return row(
-            _end_of(readable(printable(str(guess.path))), of_file),
-            shortened(readable(name), of_class),
+            _end_of(printable_text(printable(str(guess.path))), of_file),
+            shortened(printable_text(name), of_class),
             f"{share:.1%}",
-            shortened(readable(second), of_class),
+            shortened(printable_text(second), of_class),
             f"{its:.1%}",
         )
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from holdfast.cli.faults import check_directory, say
-from holdfast.cli.working import Working, readable
+from holdfast.cli.working import Working
 from holdfast.errors import UsageError
-from holdfast.status import counted
+from holdfast.status import counted, printable_text
 from holdfast.storage.objects import is_url, viewed
 
 
@@ -37,7 +37,7 @@ def make_report(
             facts = without_predictions(facts)
         written = write_report(facts, Path(out), working.progress)
     for reason in written.left_out:
-        say(f"! left out: {readable(reason)}")
+        say(f"! left out: {printable_text(reason)}")
     status, state = facts.status, "" if facts.finished else ", not finished"
     complete = f"{status.completed} of {counted(status.total_backbones, 'backbone')} complete"
     figures = counted(written.figures, "figure")

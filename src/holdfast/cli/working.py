@@ -6,7 +6,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-_LISTED = 5  # unreadable images named one by one
+from holdfast.status import printable_text
 
 
 class Working:
@@ -38,7 +38,7 @@ class Working:
     def bad_image(self, name: str, reason: str) -> None:
         """Name an image that cannot be read."""
         self.bad += 1
-        self.notice(f"{readable(name)}: {reason}")
+        self.notice(f"{printable_text(name)}: {reason}")
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Move a bar; it goes when all is done."""
@@ -66,13 +66,6 @@ class Working:
         if self._bars is not None:
             self._bars.stop()
         self._bars = self._task = None
-
-
-def readable(text: str) -> str:
-    """Return ``text`` with what could move a terminal's cursor, or is no character, spelt out."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
-    )
 
 
 def shortened(text: str, width: int) -> str:

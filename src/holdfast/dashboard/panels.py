@@ -5,9 +5,8 @@ from datetime import datetime
 
 from holdfast.dashboard.markup import Child, Markup, breakable, job_path, tag
 from holdfast.dashboard.reading import Reading
-from holdfast.status import COMPLETE, FAILED, PENDING, STARTED, JobStatus, duration
+from holdfast.status import COMPLETE, FAILED, MARKS, PENDING, STARTED, JobStatus, duration
 
-SIGNS = {COMPLETE: "✓", FAILED: "✗", STARTED: "▸", PENDING: "·"}
 WORDS = {COMPLETE: "complete", FAILED: "failed", STARTED: "begun", PENDING: "pending"}
 
 
@@ -54,7 +53,7 @@ def table(caption: str, heads: Sequence[tuple[Child, str]], rows: Iterable[Marku
 
 def state_sign(job: JobStatus) -> Markup:
     """Return a job's state as a sign and a word."""
-    sign = tag("span", SIGNS.get(job.state, "·"), class_="sign", aria_hidden="true")
+    sign = tag("span", MARKS[job.state], class_="sign", aria_hidden="true")
     return tag("span", sign, WORDS.get(job.state, job.state), class_=f"state {job.state}")
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from holdfast.config import BACKBONES
 from holdfast.rundir import (
     DAMAGED,
-    LOCK,
     SKIMMED,
     JobName,
     best_path,
@@ -29,7 +28,6 @@ from holdfast.status import (
     read_status,
     time_left,
 )
-from holdfast.storage import who_holds
 
 Stamp = tuple[int, int, int]
 """Inode, size and time of change of a file: while they stay, so do its bytes."""
@@ -140,11 +138,6 @@ def stamps_of(directory: Path) -> dict[str, Stamp]:
                 continue
             found[entry.name] = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
     return found
-
-
-def who_trains(directory: Path) -> str | None:
-    """Name the process that trains here; its death changes no file."""
-    return who_holds(directory / LOCK)
 
 
 def _has_file(directory: Path, job: JobStatus) -> bool:

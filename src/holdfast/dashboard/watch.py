@@ -4,8 +4,9 @@ import threading
 import time
 from pathlib import Path
 
-from holdfast.dashboard.reading import Reading, Stamp, read, stamps_of, who_trains
+from holdfast.dashboard.reading import Reading, Stamp, read, stamps_of
 from holdfast.errors import HoldfastError
+from holdfast.status import who_trains
 from holdfast.storage.objects import is_url, viewed
 
 NEAR, FAR = 2.0, 30.0

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from holdfast import __version__
 from holdfast.report.comparison import Row, best
 from holdfast.report.facts import Facts
 from holdfast.report.text import of_text, plain, thousands
-from holdfast.status import clock
+from holdfast.status import clock, finite
 
 _COLUMNS: dict[str, Callable[[Row], Any]] = {
     "backbone": lambda row: row.name,
@@ -72,7 +71,7 @@ def as_json(facts: Facts, rows: Sequence[Row]) -> str:
         ],
         "left_out": list(facts.left_out),
     }
-    return of_text(json.dumps(_finite(whole), indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+    return of_text(json.dumps(finite(whole), indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
@@ -162,11 +161,3 @@ def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else repr(value) if isinstance(value, float) else value
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,13 +1,13 @@
 """Names, times and numbers as a report writes them."""
 
-from holdfast.report.figures.style import is_legible
+from holdfast.report.figures.style import one_line
 
 UNKNOWN = "\N{EN DASH}"
 
 
 def plain(text: object) -> str:
     """Return text that stands on one line and does nothing: controls become a visible sign."""
-    return "".join(char if is_legible(char) else "\N{REPLACEMENT CHARACTER}" for char in str(text))
+    return one_line(str(text))
 
 
 def of_text(text: str) -> str:

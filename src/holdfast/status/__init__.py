@@ -5,6 +5,7 @@ from holdfast.status.live import head_lines, live_view
 from holdfast.status.past import Curve, Interruption, Past, read_past
 from holdfast.status.reading import read_directory, read_run
 from holdfast.status.remaining import time_left
+from holdfast.status.saving import who_trains
 from holdfast.status.snapshot import (
     COMPLETE,
     FAILED,
@@ -12,12 +13,14 @@ from holdfast.status.snapshot import (
     STARTED,
     JobStatus,
     Status,
+    finite,
     read_status,
     stage_epochs,
     summarise,
 )
 from holdfast.status.table import results_table
 from holdfast.status.text import (
+    MARKS,
     clock,
     counted,
     describe,
@@ -37,6 +40,7 @@ __all__ = [
     "FileStatus",
     "Interruption",
     "JobStatus",
+    "MARKS",
     "PENDING",
     "Past",
     "STARTED",
@@ -46,6 +50,7 @@ __all__ = [
     "counted",
     "describe",
     "duration",
+    "finite",
     "head_lines",
     "human_bytes",
     "job_line",
@@ -64,4 +69,5 @@ __all__ = [
     "time_left",
     "verification_lines",
     "verify",
+    "who_trains",
 ]

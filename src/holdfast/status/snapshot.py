@@ -106,7 +106,7 @@ class Status:
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as plain dicts and lists; what is not finite becomes None."""
-        plain: dict[str, Any] = _finite(asdict(self))
+        plain: dict[str, Any] = finite(asdict(self))
         return plain
 
     def to_frame(self) -> "DataFrame":
@@ -195,12 +195,12 @@ def _classes(state: RecoveryState) -> list[str]:
     return list(map(str, named)) if isinstance(named, list) else []
 
 
-def _finite(value: Any) -> Any:
-    """JSON knows no NaN and no infinity."""
+def finite(value: Any) -> Any:
+    """Return plain values as JSON knows them: without NaN and infinity, which become None."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

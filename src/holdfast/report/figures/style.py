@@ -110,13 +110,18 @@ def _saved(figure: Figure, kind: str, edge: BboxBase) -> bytes:
 
 def legible(name: str, most: int = 40) -> str:
     """Return a name as a figure can show it: on one line, no longer than ``most`` characters."""
-    kept = "".join(char if is_legible(char) else "\N{REPLACEMENT CHARACTER}" for char in name)
+    kept = one_line(name)
     if len(kept) <= most:
         return kept
     return f"{kept[: most * 2 // 3]}…{kept[-(most - most * 2 // 3 - 1) :]}"
 
 
-def is_legible(char: str) -> bool:
+def one_line(text: str) -> str:
+    """Return text that stands on one line and does nothing: controls become a visible sign."""
+    return "".join(char if _is_legible(char) else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _is_legible(char: str) -> bool:
     """Tell whether a character stands for itself: no control, no half of a pair, no direction."""
     return unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
