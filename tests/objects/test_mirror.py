@@ -238,7 +238,7 @@ def test_store_that_stays_away_is_told_once_and_caught_up_with(
     for number in range(30):
         run.put(f"a{number}.pth")
         run.append(b"line\n")
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 10.0, "writing waited for the store"
     until(lambda: len(run.said) == 1)
     assert "training goes on" in run.said[0]
     assert "NOT in the store yet" in run.said[0]
