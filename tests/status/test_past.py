@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from holdfast.checkpoint import CheckpointManager, Ledger
-from holdfast.rundir import JOURNAL, JobName, Journal, Position
+from holdfast.rundir import JOURNAL, JobName, Journal, Position, Told
 from holdfast.status import JobStatus, Status, read_past, read_status, time_left
 
 A, B = JobName("CustomConvNeXt"), JobName("CustomMobileOne")
@@ -128,3 +128,28 @@ def in_training(status: Status, job: JobName) -> Status:
         return replace(one, state="started") if one.job == str(job) else one
 
     return replace(status, jobs=[begun(one) for one in status.jobs])
+
+
+def test_an_extension_is_no_interruption(tmp_path: Path) -> None:
+    """A complete job that got more epochs stood still and lost nothing; a kill later counts."""
+    done = {
+        "event": "job_completed",
+        "job": str(A),
+        "result": {"final_accuracy": 0.5},
+        "seconds": 9.0,
+    }
+    Journal(tmp_path).extend(
+        [
+            *(epoch(A, "head", 1), epoch(A, "finetune", 1), {"time": START.isoformat(), **done}),
+            *(resumed(A, Position("finetune", 1), interval=5.0), epoch(A, "finetune", 2)),
+            *(resumed(A, Position("finetune", 2), interval=5.0), epoch(A, "finetune", 3)),
+        ]
+    )
+
+    past, told = read_past(tmp_path), Told().add(Journal(tmp_path).read())
+
+    assert [(s.position.epoch, s.lost) for s in past.interruptions] == [(2, 5.0)]
+    assert past.curves[str(A)].marks == [3]
+    assert past.curves[str(A)].waits == [2, 3]
+    assert told.interruptions == {str(A): 1}
+    assert not told.seconds, "it is not complete any more"

@@ -13,7 +13,8 @@ from holdfast.rundir import (
     load_state,
     save_state,
 )
-from holdfast.status import JobStatus, Status, read_status
+from holdfast.status import STARTED, JobStatus, Status, read_status
+from holdfast.status.rows import rows_of
 from tests.status.whole import write_whole
 
 A, B, C = JobName("CustomConvNeXt"), JobName("CustomMobileOne"), JobName("CustomMaxViT")
@@ -99,6 +100,18 @@ def test_completed_job_has_its_result_time_and_interruptions(half_way: Path) -> 
     assert a.result == {"final_accuracy": 0.9}
     assert (a.interruptions, a.seconds) == (2, 12.5)
     assert job(read_status(half_way), C).error == "ValueError: no"
+
+
+def test_a_result_counts_only_while_its_job_is_complete(half_way: Path) -> None:
+    """More epochs were asked for: what fewer of them gave is neither shown nor averaged."""
+    state = load_state(half_way)
+    state.results[A] = {"final_accuracy": 0.9, "stages": {**STAGES, "finetune": 6}}
+    save_state(half_way, state)
+
+    status = read_status(half_way)
+    assert job(status, A).state == STARTED
+    assert job(status, A).result == {}
+    assert [row.fold_scores for row in rows_of(status)] == ["0.800 (1/2)", "", ""]
 
 
 def test_finished_run_has_nothing_next(half_way: Path) -> None:

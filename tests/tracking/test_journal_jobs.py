@@ -33,3 +33,20 @@ def test_what_is_appended_while_it_is_read_is_told_once(
     assert log is not None
     assert [note.what for note in log.notes] == ["interruption"]
     assert log.step == 4
+
+
+def test_an_extension_is_told_as_one(tmp_path: Path) -> None:
+    """More epochs of a complete job are no interruption; a kill after that is one."""
+    training = Training(tmp_path)
+    training.whole(NET)
+    training.resume(NET, "finetune", 3)
+    training.resume(NET, "finetune", 3, step=2)
+    jobs = JournalJobs(tmp_path)
+    jobs.look()
+
+    log = jobs.log(NET)
+    assert log is not None
+    assert [(note.what, note.text) for note in log.notes] == [
+        ("extension", "was complete; went on from finetune epoch 3"),
+        ("interruption", "died; went on from finetune epoch 4, step 2"),
+    ]

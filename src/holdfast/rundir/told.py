@@ -23,10 +23,13 @@ class Told:
     def add(self, journal: Iterable[Record]) -> "Told":
         """Add what further records tell."""
         for record in journal:
-            if record["event"] == "job_resumed":
-                self.interruptions[record["job"]] += 1
-            elif record["event"] == "job_completed":
-                self.seconds[record["job"]] = float(record.get("seconds", 0.0))
+            match record["event"]:
+                case "job_started":
+                    self.seconds.pop(record["job"], None)
+                case "job_resumed" if self.seconds.pop(record["job"], None) is None:
+                    self.interruptions[record["job"]] += 1  # else it was complete, and is extended
+                case "job_completed":
+                    self.seconds[record["job"]] = float(record.get("seconds", 0.0))
         return self
 
     def record(self) -> Record:

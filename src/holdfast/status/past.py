@@ -37,6 +37,8 @@ class Interruption:
     """Seconds of training that had not to be done again; None where the journal lacks it."""
     lost: float | None
     """Seconds of training that were done again, at most about; None where it lacks that."""
+    extends: bool = False
+    """Whether the job was complete, and went on because more epochs were asked for."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Curve:
     """When each epoch ended, as far as the journal tells."""
     marks: list[float] = field(default_factory=list)
     """Where interruptions were: epochs completed, over all stages; a half more inside one."""
+    waits: list[float] = field(default_factory=list)
+    """Where it stood still, in the same way: interruptions, and before more epochs."""
 
     def values(self, name: str) -> list[float | None]:
         """Return one quantity, None where an epoch lacks it."""
@@ -94,18 +98,18 @@ def read_recent(directory: Path, jobs: Iterable[str]) -> Past:
 
 
 def _tell(records: list[Record]) -> Past:
-    interruptions = _interruptions(records)
+    pauses = _pauses(records)
     epochs: dict[str, dict[tuple[str, int], Record]] = defaultdict(dict)
     for record in records:
         if record["event"] == "epoch":
             key = (record["stage"], record["epoch"])
             epochs[record["job"]].pop(key, None)
             epochs[record["job"]][key] = record  # the last one is of the training that went on
-    curves = {job: _curve(job, list(mine.values()), interruptions) for job, mine in epochs.items()}
-    return Past(curves, interruptions)
+    curves = {job: _curve(job, list(mine.values()), pauses) for job, mine in epochs.items()}
+    return Past(curves, [pause for pause in pauses if not pause.extends])
 
 
-def _curve(job: str, epochs: list[Record], interruptions: list[Interruption]) -> Curve:
+def _curve(job: str, epochs: list[Record], pauses: list[Interruption]) -> Curve:
     order = {stage: place for place, stage in enumerate(dict.fromkeys(r["stage"] for r in epochs))}
     epochs.sort(key=lambda record: (order[record["stage"]], record["epoch"]))
     history = [{k: v for k, v in record.items() if k not in _OURS} for record in epochs]
@@ -118,23 +122,30 @@ def _curve(job: str, epochs: list[Record], interruptions: list[Interruption]) ->
         before = places.get((at.stage, at.epoch), starts.get(at.stage, len(history)))
         return before + (0.5 if at.step else 0.0)
 
-    mine = [mark(stop.position) for stop in interruptions if stop.job == job]
-    return Curve(job, history, [_time(record) for record in epochs], mine)
+    mine = [pause for pause in pauses if pause.job == job]
+    marks = [mark(pause.position) for pause in mine if not pause.extends]
+    waits = [mark(pause.position) for pause in mine]
+    return Curve(job, history, [_time(record) for record in epochs], marks, waits)
 
 
-def _interruptions(records: list[Record]) -> list[Interruption]:
-    asked, found = set(), []
+def _pauses(records: list[Record]) -> list[Interruption]:
+    asked, complete, found = set(), set(), []
     for record in records:
         event, job = record["event"], record.get("job")
-        if event == "job_interrupted":
-            asked.add(job)
-        elif event == "job_resumed" and (when := _time(record)):
+        if event == "job_resumed" and (when := _time(record)):
             at = Position(record["stage"], record["epoch"], record["step"])
             spared, interval = _number(record.get("seconds")), _number(record.get("interval"))
-            lost = 0.0 if job in asked else interval
-            found.append(Interruption(when, str(job), at, job in asked, spared, lost))
+            extends = job in complete
+            lost = 0.0 if job in asked or extends else interval
+            found.append(Interruption(when, str(job), at, job in asked, spared, lost, extends))
+        if event in ("job_started", "job_resumed"):
             asked.discard(job)
-    return sorted(found, key=lambda stop: stop.time)
+            complete.discard(job)
+        elif event == "job_interrupted":
+            asked.add(job)
+        elif event == "job_completed":
+            complete.add(job)
+    return sorted(found, key=lambda pause: pause.time)
 
 
 def _history_in_files(directory: Path, job: JobName) -> list[HistoryRow]:

@@ -69,7 +69,7 @@ def _paces(curve: Curve) -> dict[str, float]:
     took: dict[str, list[float]] = {}
     numbered = list(enumerate(zip(curve.rows, curve.times, strict=True), 1))
     for (count, (row, began)), (_, (later, ended)) in pairwise(numbered):
-        whole = not any(count <= mark < count + 1 for mark in curve.marks)
+        whole = not any(count <= mark < count + 1 for mark in curve.waits)
         if row["stage"] == later["stage"] and whole and began and ended:
             took.setdefault(row["stage"], []).append(_seconds(began, ended))
     return {stage: statistics.median(times) for stage, times in took.items()}

@@ -48,6 +48,7 @@ class JobStatus:
     """Epochs the stage has."""
     step: int = 0
     result: Result = field(default_factory=dict)
+    """Empty until the job is complete, and again while more epochs of it are trained."""
     error: str | None = None
     interruptions: int = 0
     seconds: float = 0.0
@@ -208,7 +209,6 @@ def _job_status(
     job: JobName, state: RecoveryState, positions: dict[JobName, Position], told: Told
 ) -> JobStatus:
     position = positions.get(job)
-    result = state.results.get(job)
     if is_complete(state, job):
         kind = COMPLETE
     elif job in state.failed:
@@ -224,7 +224,7 @@ def _job_status(
         epoch=position.epoch if position else None,
         epochs=stage_epochs(state).get(position.stage) if position else None,
         step=position.step if position else 0,
-        result=result or {},
+        result=state.results.get(job, {}) if kind == COMPLETE else {},
         error=state.failed.get(job),
         interruptions=told.interruptions[str(job)],
         seconds=told.seconds.get(str(job), 0.0),

@@ -26,7 +26,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Note:
-    """An interruption or a failure, after ``step`` epochs."""
+    """An interruption, a failure, or an extension by more epochs, after ``step`` epochs."""
 
     step: int
     time: float
@@ -72,16 +72,21 @@ def job_log(job: str, run_id: str, run: Mapping[str, Any], records: Iterable[Rec
         for (stage, epoch), record in trained.items()
     ]
     log.epochs = sorted(epochs, key=lambda epoch: epoch.step)
-    asked, last = False, 0
+    asked, last, complete = False, 0, False
     for record in mine:
         event = record["event"]
         if event == "epoch":
             last = before[record["stage"]] + record["epoch"]
         elif event == "job_resumed":
             at = Position(record["stage"], record["epoch"], record["step"])
-            _resume(log, at, before[at.stage] + at.epoch, _time(record), asked=asked)
+            step, when = before[at.stage] + at.epoch, _time(record)
+            what, how = "interruption", "stopped as asked" if asked else "died"
+            what, how = ("extension", "was complete") if complete else (what, how)
+            log.notes.append(Note(step, when, what, f"{how}; went on from {at}"))
+            log.state, log.ended, log.result, log.tags = RUNNING, 0.0, {}, {}
         elif event in ("job_failed", "job_completed"):
             _end(log, record, last)
+        complete = event == "job_completed"
         asked = event == "job_interrupted" or (asked and event != "job_resumed")
     return log
 
@@ -103,12 +108,6 @@ def _epochs_before(records: list[Record], planned: Mapping[str, Any]) -> dict[st
             most[record["stage"]] = max(most.get(record["stage"], 0), record["epoch"])
     stages = list(most)
     return {stage: sum(most[s] for s in stages[: stages.index(stage)]) for stage in stages}
-
-
-def _resume(log: JobLog, at: Position, step: int, when: float, *, asked: bool) -> None:
-    how = "stopped as asked" if asked else "died"
-    log.notes.append(Note(step, when, "interruption", f"{how}; went on from {at}"))
-    log.state, log.ended, log.result, log.tags = RUNNING, 0.0, {}, {}
 
 
 def _end(log: JobLog, record: Record, step: int) -> None:

@@ -205,7 +205,7 @@ def _params(log: JobLog) -> dict[str, str]:
 
 def _words(log: JobLog) -> dict[str, str]:
     """Return what is told in tags; the interruptions there, since tags may grow."""
-    notes = [f"epoch {note.step}: {note.text}" for note in log.notes if note.what != "failure"]
+    notes = [f"epoch {note.step}: {note.text}" for note in log.notes if note.what == "interruption"]
     words = {f"holdfast.{name}": text for name, text in log.tags.items()}
     if notes:
         words["holdfast.interruptions"] = f"{len(notes)}: {'; '.join(notes)}"
