@@ -75,9 +75,9 @@ def run_series(
             config.fold_counts,
             on_change=config.on_change,
         )
-        if started is not None:
-            record_start(run.directory, started)
         with beside(run.directory):
+            if started is not None:  # only now: nothing that was refused is to be started at boot
+                record_start(run.directory, started)
             return _train_pending(run, config, material, display, engine)
 
 
