@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from holdfast.rundir import last_start
 from holdfast.status import describe, read_status
 
 TINY = """
@@ -121,6 +122,25 @@ def test_verify_recovery_refuses_what_a_start_would(trained: Path, digits_folder
     assert "--seed was 42, now 7" in one_line(refused)
     assert "Resuming" not in refused.stdout
     assert bare.returncode == 0, bare.stderr
+
+
+def test_verify_recovery_counts_what_the_start_adds(trained: Path, digits_folder: Path) -> None:
+    """A backbone that the run lacks remains to be trained, as the start itself will say."""
+    check = ("train", "--data", digits_folder, "--config", "tiny.toml", "--verify-recovery")
+    more = holdfast(*check, "--backbones", "CustomRegNet,CustomResNetMish", cwd=trained)
+
+    assert more.returncode == 0, more.stderr
+    assert "Remaining: 1 backbone\n" in more.stdout
+
+
+def test_refused_start_is_not_how_the_run_was_started(trained: Path, digits_folder: Path) -> None:
+    """What could not begin is neither told to be typed again, nor done at a boot."""
+    before = last_start(trained / "checkpoints")
+    start = ("train", "--data", digits_folder, "--config", "tiny.toml")
+    refused = holdfast(*start, "--track", "mlflow:nonsense://m.db", cwd=trained)
+
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert last_start(trained / "checkpoints") == before
 
 
 def test_verify_recovery_trains_nothing_and_finds_damage(

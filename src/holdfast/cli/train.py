@@ -117,9 +117,10 @@ def verify_recovery_of(flags: Mapping[str, Any], file: Path | None) -> int:
     Raises:
         RecoveryRefusedError: a start with the settings that are given would be refused.
     """
-    config = resolve(flags, file)
+    config, asked = resolve(flags, file), None
     if file or flags.keys() - {"checkpoint_dir"}:
         from holdfast.pipeline import check_settings  # loads torch, which verifying need not
 
         check_settings(config)
-    return verify_run(config.checkpoint_dir)
+        asked = {name: config.fold_counts.get(name, 0) for name in config.backbones}
+    return verify_run(config.checkpoint_dir, asked=asked)

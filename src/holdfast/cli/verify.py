@@ -1,6 +1,7 @@
 """``holdfast verify``: read every byte of a run, and say what a start would make of it."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import typer
@@ -13,8 +14,16 @@ from holdfast.status import resume_lines, verification_lines, verify
 from holdfast.storage.objects import located, thorough, viewed
 
 
-def verify_run(where: str | Path, *, as_json: bool = False, repair: bool = False) -> int:
+def verify_run(
+    where: str | Path,
+    *,
+    as_json: bool = False,
+    repair: bool = False,
+    asked: Mapping[str, int] | None = None,
+) -> int:
     """Print what is damaged and what a start would continue; return the exit code.
+
+    ``asked`` are the backbones that it would ask for, with their folds.
 
     Raises:
         UsageError: there is no such directory.
@@ -26,7 +35,7 @@ def verify_run(where: str | Path, *, as_json: bool = False, repair: bool = False
             say(f"! {line}", stderr=as_json)
     with viewed(where, whole=True) as directory:
         check_directory(directory)
-        found = verify(directory, BACKBONES)
+        found = verify(directory, BACKBONES, asked)
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=2))
     else:

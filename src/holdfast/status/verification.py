@@ -1,12 +1,14 @@
 """Whether a run's files are what was written, and what a start would go on from."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from holdfast.rundir import (
     SKIMMED,
     FileReport,
+    RecoveryState,
     read_sources,
     state_of,
     survey,
@@ -52,8 +54,15 @@ class Verification:
         }
 
 
-def verify(directory: Path, default_backbones: list[str] | None = None) -> Verification:
+def verify(
+    directory: Path,
+    default_backbones: list[str] | None = None,
+    asked: Mapping[str, int] | None = None,
+) -> Verification:
     """Read and verify every file of a run; takes no lock, changes nothing, needs no torch.
+
+    ``asked`` are the backbones of a start that is to be made, with their folds: those that the run
+    lacks count as its own.
 
     Raises:
         RecoveryRefusedError: a newer Holdfast wrote the recovery state.
@@ -62,9 +71,10 @@ def verify(directory: Path, default_backbones: list[str] | None = None) -> Verif
     files = survey(directory)
     bad = {report.name for report in files if report.fault}
     found = read_sources(directory, SKIMMED)
+    state = state_of(directory, found)
     status = summarise(
         directory,
-        state_of(directory, found),
+        _extended(state, asked) if state and asked else state,
         found.told,
         default_backbones or [],
         is_good=lambda path: path.name not in bad,
@@ -72,6 +82,12 @@ def verify(directory: Path, default_backbones: list[str] | None = None) -> Verif
     complete = [job.job for job in status.jobs if job.state == COMPLETE]
     remade = [job for job in complete if f"{job}_best.pth" in bad]
     return Verification(shown(directory), files, status, remade)
+
+
+def _extended(state: RecoveryState, asked: Mapping[str, int]) -> RecoveryState:
+    folds = {name: count for name, count in asked.items() if count}
+    backbones = [*dict.fromkeys([*state.backbones, *asked])]
+    return replace(state, backbones=backbones, folds={**state.folds, **folds})
 
 
 def verification_lines(found: Verification) -> list[str]:
