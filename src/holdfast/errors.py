@@ -71,7 +71,11 @@ class UnknownBackboneError(UsageError):
     next_step = "Take one of the names that the message, or `holdfast backbones`, lists."
 
     def __init__(self, name: str, near: Sequence[str] = ()) -> None:
-        hint = f"did you mean {' or '.join(near)}?" if near else "`holdfast backbones` lists them"
+        hint = (
+            f"did you mean {' or '.join(dict.fromkeys(near))}?"
+            if near
+            else "`holdfast backbones` lists them"
+        )
         super().__init__(f"no backbone is called {name!r}: {hint}")
 
 

@@ -96,6 +96,7 @@ def test_status_tells_what_is_enabled_and_what_is_outdated(run: Path) -> None:
     renewed = autostart("enable", run), autostart("status", run)
 
     assert (before.returncode, before.stdout[:12]) == (1, "Not enabled:")
+    assert "`holdfast autostart enable`" in before.stdout
     assert enabled.returncode == 1  # it would start after a login only
     assert "Enabled:  yes\nAt boot:  no, after a login" in enabled.stdout
     assert f"Run:      {run}\n" in enabled.stdout

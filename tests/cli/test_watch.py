@@ -206,7 +206,7 @@ def test_pipe_gets_a_line_for_each_change(directory: Path, ledger: Ledger) -> No
         rest = child.communicate(timeout=60)[0]
 
     said = [re.sub(r"^\d\d:\d\d:\d\d ", "", line).strip() for line in [*first, *rest.splitlines()]]
-    assert said[0] == f"▸ {'net':<28} head, epoch 1/4, accuracy 0.2500"
+    assert said[0] == f"▸ {'net':<28} head, epoch 1/4, val acc 0.2500"
     assert said[1] == "Complete:   0 of 2 backbones, 0 of 1 folds"
     assert f"✓ {'net':<28} complete, accuracy 0.7500" in said
     assert f"✗ {'wide':<28} failed" in said

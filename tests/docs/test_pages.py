@@ -19,6 +19,10 @@ TUTORIAL = DOCS / "tutorial.md"
 HOW_TOS = sorted((DOCS / "how-to").glob("*.md"))
 AT_A_URL = "s3://"
 TRAINS = re.compile(r"(timeout -s TERM \w+ )?holdfast train (?!.*--verify-recovery)")
+SMALL = (
+    "holdfast train --data photos --size tiny --image-size 96"
+    " --epochs-head 3 --epochs-finetune 6 --folds 0"
+)
 ELSEWHERE = {"holdfast autostart enable"}  # tests/test_readme.py has it
 
 
@@ -66,7 +70,7 @@ def test_how_to(page: Path, home: Path, request: pytest.FixtureRequest) -> None:
     if any(AT_A_URL in command for command in commands):
         request.getfixturevalue("bucket")
     if not commands or not TRAINS.match(commands[0]):  # the page is about a run that is there
-        type_command("holdfast train --data photos --size tiny --image-size 96", home)
+        type_command(SMALL, home)
 
     assert commands
     for command in commands:

@@ -76,7 +76,7 @@ def show(where: str | Path) -> int:
     """Print how autostart stands; return 0 if the run continues after a reboot."""
     path = unit_path(where)
     if not path.exists():
-        _say(f"Not enabled: there is no {path}")
+        _say(f"Not enabled: there is no {path}; `holdfast autostart enable` makes it")
         return LEFT_TO_DO
     enabled = _install("is-enabled", path.name).stdout.strip() == "enabled"
     lingers = _lingers()

@@ -23,6 +23,7 @@ from holdfast.status import (
     STARTED,
     JobStatus,
     Status,
+    counted,
     head_lines,
     job_line,
     live_view,
@@ -138,6 +139,9 @@ def _news(watcher: Watcher, known: dict[str, object]) -> Iterator[str]:
         known["trouble"] = trouble
         yield f"! {trouble}" if trouble else "Read again"
     if not status.begun:
+        if "begun" not in known:
+            known["begun"] = False
+            yield printable_text(no_run(status.directory))
         return
     changed = False
     for job in status.jobs:
@@ -151,7 +155,9 @@ def _news(watcher: Watcher, known: dict[str, object]) -> Iterator[str]:
 
 def _so_far(job: JobStatus) -> str:
     accuracy = job.accuracy if job.state == STARTED else None
-    return "" if accuracy is None else f", accuracy {accuracy:.4f}"
+    measured = "" if accuracy is None else f", val acc {accuracy:.4f}"
+    often = counted(job.interruptions, "interruption") if job.interruptions else ""
+    return measured + (f", {often} survived" if often else "")
 
 
 def _until_done(watcher: Watcher) -> int:

@@ -146,7 +146,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, PermissionError):
         return "permission denied"
     if isinstance(error, FileNotFoundError):
-        return "the file is gone, or a link that points nowhere"
+        return "there is no such file, or it is a link that points nowhere"
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a known format"
     if isinstance(error, Image.DecompressionBombError):

@@ -61,11 +61,12 @@ def _texts(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [_OPTION.sub(_as_option, text) for text in differences(old, new)]
 
 
-_OPTION = re.compile(r"^config\.(\w+) was ")
+_OPTION = re.compile(r"^config\.([\w.]+) was ")
 
 
 def _as_option(found: re.Match[str]) -> str:
-    return f"--{found[1].replace('_', '-')} was "
+    name = found[1]
+    return f"{name} was " if "." in name else f"--{name.replace('_', '-')} was "
 
 
 def _image_text(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
