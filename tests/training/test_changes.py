@@ -79,12 +79,15 @@ def test_continue_marks_what_was_in_training(
     assert "changed_in_training" not in results[JobName("first")]
 
 
-def test_more_epochs_extend_the_run(open_run: Callable[..., Run]) -> None:
+def test_more_epochs_extend_the_run(
+    open_run: Callable[..., Run], caplog: pytest.LogCaptureFixture
+) -> None:
     """No flag is needed: the completed backbone goes on from its last checkpoint, and says so."""
     run = open_run()
     begin(run)
     longer = RUN | {"stages": {**STAGES, "finetune": 5}}
     run.plan(longer, NAMES)
+    assert "epochs-finetune was 3, now 5: complete backbones go on" in caplog.text
     assert [*run.pending(NAMES)] == NAMES
 
     model = make_model()

@@ -74,6 +74,7 @@ class Run(Jobs):
         self._refuse(changes, on_change)
         if on_change == RESTART_AFFECTED:
             self._restart([change for change in changes if not self._extends(change)])
+        self._tell_extensions(changes)
         settings = {**state.run.get("settings", {}), **now.get("settings", {})}
         if settings:
             now["settings"] = settings
@@ -140,6 +141,14 @@ class Run(Jobs):
             return False
         newest = self._newest()
         return not any(self._stage_of(job, newest) in later for job in state.jobs())
+
+    def _tell_extensions(self, changes: list[Change]) -> None:
+        longer = [change.text for change in changes if self._extends(change)]
+        if longer and self.ledger.state.results:
+            self.settings.on_notice(
+                f"{'; '.join(longer)}: complete backbones go on from their last checkpoint, and "
+                "their results will say so; complete folds begin anew"
+            )
 
     def _restart(self, changes: list[Change]) -> None:
         """Forget the backbones that the changes touch; what they had is trained anew."""
