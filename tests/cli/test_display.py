@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from holdfast.cli.display import PlainDisplay
+from holdfast.cli.display import Estimate, PlainDisplay
 from holdfast.rundir import JobName, Position
 from holdfast.training import Progress
 
@@ -49,3 +49,30 @@ def test_images_left_out_are_counted_in_words(display: PlainDisplay) -> None:
     display.bad_images((("a.png", "cut short"), ("b.png", "empty")), 37)
     assert written(display)[0] == "1 of 37 images cannot be read and is left out:"
     assert written(display)[2] == "2 of 37 images cannot be read and are left out:"
+
+
+def test_time_left_is_that_of_what_this_start_found_undone() -> None:
+    """A resumed job's share is of what was left of it; what is skipped was not earned."""
+    now, resumed, whole = [0.0], JobName("a"), JobName("b")
+    estimate = Estimate(lambda: now[0])
+    estimate.begin({resumed: 10.0, whole: 90.0})
+    estimate.advance(resumed, 0.9)
+    now[0] = 12.0
+    estimate.advance(resumed, 0.95)
+    assert estimate.left == "3.8 min left"  # 5 of 100 took 12 s
+    estimate.advance(resumed, 1.0)
+    now[0] = 20.0
+    assert estimate.left == "3.0 min left"
+
+
+def test_time_left_is_not_told_before_it_can_be() -> None:
+    """How a start goes says nothing about days; a small part of one job does."""
+    now, job = [0.0], JobName("a")
+    estimate = Estimate(lambda: now[0])
+    estimate.begin({job: 1.0, JobName("b"): 1.0})
+    estimate.advance(job, 0.0)
+    now[0] = 60.0
+    estimate.advance(job, 0.02)
+    assert estimate.left == ""
+    estimate.advance(job, 0.06)
+    assert estimate.left == "32 min left"

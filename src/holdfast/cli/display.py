@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +17,7 @@ from holdfast.training import NotebookBars, Progress
 _LISTED = 5  # unreadable images named one by one
 _COLUMNS = 80
 _SOON = 10  # seconds that are left, and cannot be told more exactly
+_TELLING = 0.05  # of a job: before that, starting it weighs more than training it
 _MOST_BARS = 12  # jobs in training that are shown one by one
 _PLAIN_INTERVAL = 30.0  # seconds between two lines inside an epoch, in a pipe
 
@@ -23,15 +25,16 @@ _PLAIN_INTERVAL = 30.0  # seconds between two lines inside an epoch, in a pipe
 class Estimate:
     """How much of the series is done in this start, and how long the rest will take."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._work: dict[JobName, float] = {}
         self._done: dict[JobName, float] = {}
         self._skipped: dict[JobName, float] = {}
-        self._began = time.monotonic()
+        self._began = clock()
 
     def begin(self, work: dict[JobName, float]) -> None:
-        """Start the clock; ``work`` weighs each job still to train."""
-        self._work, self._began = work, time.monotonic()
+        """Start the clock; ``work`` weighs what is left to train of each job."""
+        self._work, self._began = work, self._clock()
 
     def advance(self, job: JobName, fraction: float) -> None:
         """Note how much of a job is done; what was done before this start does not count."""
@@ -41,12 +44,18 @@ class Estimate:
     @property
     def left(self) -> str:
         """The time left, such as 4 min, or nothing while it cannot be known."""
-        earned = sum(self._work[j] * (f - self._skipped[j]) for j, f in self._done.items())
-        rest = sum(w * (1.0 - self._done.get(j, 0.0)) for j, w in self._work.items())
-        if earned <= 0:
+        shares = {job: self._share(job) for job in self._done}
+        if max(shares.values(), default=0.0) < _TELLING:
             return ""
-        seconds = (time.monotonic() - self._began) * rest / earned
+        earned = sum(self._work[job] * share for job, share in shares.items())
+        rest = sum(self._work.values()) - earned
+        seconds = (self._clock() - self._began) * rest / earned if earned > 0 else 0.0
         return f"{duration(seconds) if seconds >= _SOON else f'<{_SOON} s'} left"
+
+    def _share(self, job: JobName) -> float:
+        """Return how much this start has done of what it found undone."""
+        skipped = self._skipped[job]
+        return (self._done[job] - skipped) / (1.0 - skipped)
 
 
 class TerminalDisplay(Display):
