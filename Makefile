@@ -54,7 +54,7 @@ layers: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python docs/generate.py
-	$(BIN)/python -W ignore -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -W ignore -m mkdocs build --strict --quiet
 	@echo 'site/index.html'
 
 dist: .venv/installed

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.cli.changing_run import DONE, IN_TRAINING, KILLED_AT, ChangingRun
 from tests.dashboard.hostile_run import hostile
+from tests.dashboard.many_classes import JOB, many_classes
 from tests.dashboard.served import Served, served
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -194,6 +195,37 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(
             outside = "[...document.querySelectorAll('h1,h2,dd,.top a')].filter(e => "
             outside += "e.getBoundingClientRect().right > innerWidth && !e.matches('.skip'))"
             assert page.evaluate(f"{outside}.length") == 0
+            files = page.get_by_role("region", name="Files of this job")
+            for table in files.all():
+                assert table.evaluate("e => e.scrollWidth - e.clientWidth") == 0
+
+
+def test_a_confusion_matrix_shows_its_classes(browser: Browser, tmp_path: Path) -> None:
+    """All 13 columns of numbers with three digits are seen at 1280 px, and most at 390 px."""
+    seen = "e => [...e.querySelectorAll('thead th')].filter(head => "
+    seen += "head.getBoundingClientRect().right <= e.getBoundingClientRect().right).length"
+    with served(many_classes(tmp_path, 13)) as server:
+        for viewport, least in ((WIDE, 13), (PHONE, 7)):
+            with looking(browser, server, f"job/{JOB}", viewport=viewport) as page:
+                matrix = page.get_by_role("region", name="Confusion matrix")
+                assert matrix.evaluate(seen) >= least
+
+
+def test_what_goes_on_beyond_the_edge_says_so(browser: Browser, tmp_path: Path) -> None:
+    """A table that is too broad fades out at the edge until it is scrolled, by keys too."""
+    fading = "e => getComputedStyle(e).getPropertyValue('--beyond')"
+    with (
+        served(many_classes(tmp_path, 40)) as server,
+        looking(browser, server, f"job/{JOB}", viewport=PHONE) as page,
+    ):
+        region = page.get_by_role("region", name="Confusion matrix")
+        assert region.evaluate(fading) == "40px"
+        region.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("document.activeElement.scrollLeft > 0")
+        region.evaluate("e => e.scrollTo(e.scrollWidth, 0)")
+        page.wait_for_function(f"({fading})(document.activeElement) === '0px'")
+        expect(region.get_by_role("rowheader").first).to_be_in_viewport(ratio=1)
 
 
 @needs_axe

@@ -1,16 +1,22 @@
 """The documentation site: it builds, its links lead somewhere, and it asks nobody else."""
 
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 FETCHES = re.compile(
     r"<(?:link|script|img|iframe)\b[^>]*?(?:href|src)=[\"']?((?:https?:)?//[^\"' >]+)"
 )
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+PATIENCE = 120_000  # milliseconds; a busy machine is slow
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +35,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert built.returncode == 0, built.stdout + built.stderr
     return directory
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page of Debian's chromium, as broad as a small laptop."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip("no chromium here (make browser; apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 860})
+        page.set_default_timeout(PATIENCE)
+        yield page
+        browser.close()
 
 
 def test_every_page_of_docs_is_in_the_site(site: Path) -> None:
@@ -56,3 +75,26 @@ def test_api_is_described(site: Path) -> None:
 
     for name in ("open_run", "Run.job", "Job.step", "Stage.batches", "read_run", "load"):
         assert re.search(rf'id="holdfast\.[\w.]*{re.escape(name)}"', page), name
+
+
+def test_search_works_from_the_disk(site: Path, page: Page) -> None:
+    """Who opens a page without a server finds the others too, and nobody else is asked."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((site / "how-to" / "disk-full.html").as_uri())
+    page.get_by_placeholder("Search").click()
+    page.keyboard.type("kaggle")
+
+    found = page.locator(".md-search-result__link").first
+    expect(found).to_contain_text("Train on Kaggle and Colab", timeout=PATIENCE)
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+
+
+def test_commands_are_seen_whole(site: Path, page: Page) -> None:
+    """A long command goes on in the next line, and no part of it is behind the edge."""
+    cut = "codes => codes.filter(code => code.scrollWidth > code.clientWidth).map(c => c.innerText)"
+    for name in ("tutorial", "dashboard", "tracking"):
+        page.goto((site / f"{name}.html").as_uri())
+        commands = page.locator(".language-sh code, .language-console code")
+        assert commands.count()
+        assert commands.evaluate_all(cut) == []

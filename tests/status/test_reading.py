@@ -101,6 +101,15 @@ def test_html_of_no_run_says_so(tmp_path: Path) -> None:
     assert read_run(tmp_path)._repr_html_() == f"<p>{tmp_path}: no run is recorded here</p>"
 
 
+def test_printed_status_is_the_report(half_way: Path, tmp_path: Path) -> None:
+    """Who prints it in a script reads what the command says, not a record's fields."""
+    status = read_run(begun(half_way))
+    assert f"{status}\n" == render_text(status)
+    (tmp_path / "empty").mkdir()
+    empty = read_run(tmp_path / "empty")
+    assert str(empty) == f"{tmp_path / 'empty'}: no run is recorded here"
+
+
 def test_frame_has_a_row_for_each_job(hostile: Path, tmp_path: Path) -> None:
     """Numbers are numbers, what is not there yet is missing, and an empty run is an empty frame."""
     pandas = pytest.importorskip("pandas")

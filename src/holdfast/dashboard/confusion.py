@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from holdfast.dashboard.markup import Markup, tag
+from holdfast.dashboard.markup import Markup, breakable, tag
 from holdfast.dashboard.matrix import (
     MOST_CLASSES,
     Matrix,
@@ -39,7 +39,12 @@ def _mistakes(matrix: Matrix, names: Sequence[str]) -> Markup | None:
     if not found:
         return None
     rows = [
-        tag("tr", tag("td", true), tag("td", said), tag("td", str(count), class_="number"))
+        tag(
+            "tr",
+            tag("td", breakable(true)),
+            tag("td", breakable(said)),
+            tag("td", str(count), class_="number"),
+        )
         for count, true, said in found
     ]
     heads = [("True", ""), ("Said", ""), ("Times", "number")]

@@ -222,7 +222,7 @@ def _files(reading: Reading, job: JobStatus, said: Said | None) -> Markup:
         tag(
             "tr",
             tag("th", breakable(file.name), scope="row", class_="file"),
-            tag("td", str(file.position or "weights and result")),
+            tag("td", str(file.position or "weights and result"), class_="aside"),
             tag("td", human_bytes(file.bytes), class_="number"),
             tag("td", age(file.modified), class_="number"),
             tag("td", _verified(said(file))) if said else None,
@@ -235,7 +235,7 @@ def _files(reading: Reading, job: JobStatus, said: Said | None) -> Markup:
         note = ["In the store; ", typed("holdfast verify"), " reads them from there."]
     if not rows:
         return panel("Files", tag("p", _no_files(job), class_="none"))
-    heads = [("File", ""), ("Position", ""), ("Size", "number"), ("Written", "number")]
+    heads = [("File", ""), ("Position", "aside"), ("Size", "number"), ("Written", "number")]
     last = [("Verified", "")] if said else []
     return panel("Files", table("Files of this job", [*heads, *last], rows), note=note)
 

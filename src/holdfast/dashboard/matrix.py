@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from holdfast.dashboard.markup import Markup, tag
+from holdfast.dashboard.markup import Markup, breakable, tag
 
 MOST_CLASSES = 40  # that a table or a picture has room for
 
@@ -48,10 +48,10 @@ def mistakes(matrix: Matrix, names: Sequence[str]) -> list[tuple[int, str, str]]
 
 def as_table(matrix: Matrix, names: Sequence[str]) -> Markup:
     """Return the matrix as a table: a row for each true class, a column for what was said."""
-    columns = (tag("th", tag("span", name), scope="col") for name in names)
+    columns = (tag("th", tag("span", name), scope="col", title=name) for name in names)
     head = tag("tr", tag("td", "true \\ said", class_="corner"), columns)
     rows = [
-        tag("tr", tag("th", names[true], scope="row"), _cells(row, true))
+        tag("tr", tag("th", breakable(names[true]), scope="row"), _cells(row, true))
         for true, row in enumerate(matrix)
     ]
     return tag("table", tag("thead", head), tag("tbody", rows), class_="matrix")

@@ -120,6 +120,13 @@ class Status:
 
         return status_frame(self)
 
+    def __str__(self) -> str:
+        """Be the report of ``holdfast status``, without its table of results."""
+        from holdfast.status.text import render_text
+
+        nothing = f"{self.directory}: no run is recorded here"
+        return render_text(self).rstrip("\n") if self.begun else nothing
+
     def _repr_html_(self) -> str:
         """Be a table in a notebook."""
         from holdfast.status.html import status_html
