@@ -11,7 +11,7 @@ from holdfast.report import Facts, gather, write_report
 from holdfast.report.comparison import ENSEMBLE, compare
 from holdfast.report.facts import Ensemble
 from holdfast.rundir import JobName, Position
-from tests.report.conftest import Page
+from tests.report.conftest import Page, report
 
 ONE, TWO = "CustomRegNet", "CustomMaxViT"
 RESULT = {"final_accuracy": 0.5, "confusion_matrix": [[0, 1], [0, 1]]}
@@ -81,6 +81,15 @@ def test_first_line_says_what_is_open(
     text = page_of(run_of(tmp_path / "run", *complete, folds=folds), tmp_path / "out")
 
     assert f"{standing}, as of" in text
+
+
+def test_the_command_names_open_folds(tmp_path: Path) -> None:
+    """All backbones complete and "not finished" would contradict each other."""
+    told = report(
+        run_of(tmp_path / "run", JobName(ONE), folds=2), tmp_path / "out", "--no-predictions"
+    )
+
+    assert "report.html: 1 of 1 backbone complete, 2 folds not yet, " in told.output
 
 
 def test_a_run_that_is_not_complete_is_not_called_undisturbed(tmp_path: Path) -> None:

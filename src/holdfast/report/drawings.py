@@ -112,7 +112,7 @@ def _roc_of_all(facts: Facts) -> Plan:
     ensemble = means_of(scored, ENSEMBLE)[0] if scored else None
     every = [*means, ensemble] if ensemble else means
     words = "; ".join(f"{line.label}: {number(line.area, 3)}" for line in every)
-    dashed = "; black and dashed: the ensemble" if ensemble else ""
+    dashed = "; thick and dashed: the ensemble" if ensemble else ""
     caption = f"ROC curves of all models, the mean over the classes{dashed}"
     return (
         "roc",
