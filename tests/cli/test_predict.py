@@ -98,6 +98,15 @@ def test_folder_without_images_is_told(trained_run: Path, tmp_path: Path) -> Non
     assert shown.stderr == f"holdfast: {tmp_path}: no image there\n"
 
 
+@pytest.mark.parametrize(("form", "said"), [([], ""), (["--json"], "[]"), (["--csv"], "file,")])
+def test_no_readable_image_is_no_table(trained_run: Path, form: list[str], said: str) -> None:
+    """The line on stderr says it all; JSON and CSV are whole all the same."""
+    shown = predict(trained_run, "nofile.jpg", *form)
+    assert shown.exit_code == 1
+    assert shown.stderr == "! nofile.jpg: the file is gone, or a link that points nowhere\n"
+    assert "".join(shown.stdout.split())[: len(said) or None] == said
+
+
 def test_names_cannot_move_the_terminal(
     trained_run: Path, digits_folder: Path, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def check_card(told: Mapping[str, str], model: TrainedModel, *, inside: bool) ->
     assert (told["backbone"], told["image_size"], told["run_id"]) == (model.job.backbone, "32", "x")
     preprocessing = json.loads(told["preprocessing"])
     assert preprocessing["resize_shorter_side"] == 37
+    assert preprocessing["square"] == "the centre, as wide and as high as the shorter side"
     assert (preprocessing["normalisation"] == "inside the model") is inside
 
 

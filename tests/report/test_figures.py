@@ -141,3 +141,13 @@ def test_models_are_told_apart_and_ranked(count: int) -> None:
     assert labels[0].get_text() == "Ensemble"
     rows = [label.get_window_extent() for label in labels]
     assert not any(a.overlaps(b) for a, b in itertools.pairwise(rows))
+
+
+def test_an_ensemble_of_one_does_not_hide_it() -> None:
+    """Its line has gaps, through which the same curve of a single model shows."""
+    (line, _) = means_of(scores(5), "Net")
+    figure = figures.draw_roc_of_all([line], line)
+    for axes in figure.axes:
+        *_, single, ensemble = axes.get_lines()
+        assert (single.get_linestyle(), ensemble.get_linestyle()) == ("-", "--")
+        assert single.get_color() != ensemble.get_color()

@@ -3,8 +3,9 @@
 import pytest
 
 from holdfast.report.comparison import Row, best, wilson
+from holdfast.report.sections import comparison
 from holdfast.report.tables import as_csv, as_latex, as_markdown, escape_latex, escape_markdown
-from holdfast.report.text import thousands
+from holdfast.report.text import percent, thousands
 from holdfast.status import clock
 
 ROWS = [
@@ -18,7 +19,7 @@ ROWS = [
 def test_markdown_shows_each_row_and_the_best_single_one_bold() -> None:
     """The ensemble is beside them, not among them; what is not known is empty."""
     assert as_markdown(ROWS).splitlines() == [
-        "| Backbone | Accuracy | F1 | ROC AUC | Folds | Parameters | Time |",
+        "| Backbone | Accuracy | F1 | ROC AUC | Folds | Parameters | Time (without folds) |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
         "| first\\_net | 0.5000 | 0.2500 |  | 0.600 ± 0.141 |  |  |",
         "| second* | **0.8750** |  |  |  | 28.59 M | 1:02:05 |",
@@ -71,12 +72,14 @@ def test_wilsons_interval_is_the_literatures() -> None:
     assert wilson(0.0, 20)[0] == 0.0
 
 
-def test_the_best_is_a_single_backbone() -> None:
-    """The first of equals; none where nothing is complete."""
-    found = best([*ROWS, Row("as good", "complete", accuracy=0.875)])
-    assert found is not None
-    assert found.name == "second"
-    assert best([ROWS[2], ROWS[3]]) is None
+def test_the_best_are_single_backbones() -> None:
+    """All of equals, without the ensemble; none where nothing is complete."""
+    equal = [*ROWS, Row("as good", "complete", accuracy=0.875)]
+    assert [row.name for row in best(equal)] == ["second", "as good"]
+    assert best([ROWS[2], ROWS[3]]) == []
+    assert as_markdown(equal).count("**0.8750**") == 2
+    assert as_latex(equal).count(r"\textbf{0.8750}") == 2
+    assert comparison(equal).count(f"<b>{percent(0.875)}</b>") == 2
 
 
 def test_times_and_counts_are_as_people_read_them() -> None:

@@ -13,12 +13,19 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from holdfast.errors import UsageError
 from holdfast.tracking import following
 from tests.tracking.journals import NET, WIDE, Training, points
 from tests.tracking.storm import train_under_kills
 from tests.tracking.test_follower import wait_for
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="forks and kills as POSIX has them")
+WITHOUT_DATABASES = """
+import sys
+sys.modules["sqlalchemy"] = None  # as where only mlflow-skinny is installed
+from holdfast.__main__ import main
+main()
+"""
 SERVER = Path(__file__).with_name("mlflow_server.py")
 
 
@@ -235,3 +242,38 @@ def test_server_that_is_not_there_is_told_at_the_end(
     assert told[0].startswith("mlflow (http://…@127.0.0.1:1): it does not answer")
     assert "NOT up to date with 1 job" in told[1]
     assert "SeCrEt" not in "".join(told)
+
+
+def test_database_without_the_whole_of_mlflow_is_one_line_with_the_cure(
+    tmp_path: Path, digits_folder: Path
+) -> None:
+    """Exit code 2 before any training; what to install, and what else to name."""
+    options = ["--data", str(digits_folder), "--track", "mlflow:sqlite:///mlflow.db"]
+    child = subprocess.run(
+        [sys.executable, "-c", WITHOUT_DATABASES, "train", "--size", "tiny", *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert child.returncode == 2, child.stdout + child.stderr
+    assert child.stderr.splitlines()[-1] == (
+        "holdfast: --track mlflow: the MLflow installed here cannot use a sqlite: URI; for a "
+        "database, such as sqlite:///mlflow.db: pip install mlflow; for a server: "
+        "mlflow:http://HOST:PORT"
+    )
+
+
+@pytest.mark.parametrize("uri", ["foo://x", "relative/dir"])
+def test_uri_that_mlflow_refuses_is_one_line_of_whole_words(uri: str, tmp_path: Path) -> None:
+    """Nothing is cut inside a word; a kind of URI that nobody knows has the cure as well."""
+    with (
+        pytest.raises(UsageError, match="--track mlflow: ") as told,
+        following(tmp_path, [f"mlflow:{uri}"], "run", None, print),
+    ):
+        pass
+    line = str(told.value)
+    assert len(line.splitlines()) == 1
+    assert len(line) < 300
+    assert line.endswith((" …", "mlflow:http://HOST:PORT"))

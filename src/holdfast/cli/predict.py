@@ -45,16 +45,17 @@ def predict_images(
             classifier = choose(run, name, on_notice=working.notice)
         names = [printable_text(printable(str(path))) for path in files]
         begin, write, end = _writers(form, classifier, max(map(len, names)))
-        sys.stdout.write(begin)
         told = classifier.classify(
             files, batch_size=batch_size, on_bad=lambda path, why: working.bad_image(str(path), why)
         )
-        separator = ""
+        before = begin
         for done, guess in enumerate(told, 1):
-            sys.stdout.write(separator + write(guess))
-            separator = ",\n" if form == "json" else ""
+            sys.stdout.write(before + write(guess))
+            before = ",\n" if form == "json" else ""
             if not sys.stdout.isatty():
                 working.progress("Predicting", done, len(files))
+        if before is begin and form != "table":  # of no image it is JSON and CSV all the same
+            sys.stdout.write(begin)
         sys.stdout.write(end)
         sys.stdout.flush()
         return EXIT_JOB_FAILED if working.bad else EXIT_COMPLETE

@@ -72,7 +72,7 @@ def _prove(command: Sequence[str], kills: int | None, noun: str) -> int:
         return EXIT_JOB_FAILED
     struck = len(verdict.resumed)
     some = f", which struck {struck} of them in training" if struck < all_ else ""
-    _say(f"✓ {good} of {all_} {noun}: the same bits after {verdict.kills} kills{some}")
+    _say(f"✓ {good} of {all_} {noun}: the same bits after {counted(verdict.kills, 'kill')}{some}")
     return EXIT_COMPLETE
 
 

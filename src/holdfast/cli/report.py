@@ -39,6 +39,8 @@ def make_report(
     for reason in written.left_out:
         say(f"! left out: {printable_text(reason)}")
     status, state = facts.status, "" if facts.finished else ", not finished"
+    if facts.only_folds_are_open:
+        state = f", {counted(facts.open_folds, 'fold')} not yet"
     complete = f"{status.completed} of {counted(status.total_backbones, 'backbone')} complete"
     figures = counted(written.figures, "figure")
     say(f"✓ {written.page}: {complete}{state}, {figures}", stderr=False)

@@ -42,12 +42,15 @@ def card(
     ``about`` is what is known of its training.
     """
     side = trained.normalise.image_size
+    resize = resize_for(side)
     wants = "0 to 1" if normalised_inside else "normalised: (0 to 1, less mean) / std"
     preprocessing = {
+        "jpeg_draft": [2 * resize, 2 * resize],  # Pillow's: decoded at a reduced size, not below
         "orientation": "upright by EXIF",
         "mode": "RGB",
         "transparency": "on white",
-        "resize_shorter_side": resize_for(side),
+        "square": "the centre, as wide and as high as the shorter side",
+        "resize_shorter_side": resize,
         "resample": "bicubic, antialiased (Pillow)",
         "crop": [side, side],
         "crop_at": "centre",

@@ -11,6 +11,8 @@ from holdfast.report.figures import Entry
 from holdfast.status import COMPLETE, JobStatus
 
 ENSEMBLE = "Ensemble (soft vote)"
+TIME = "Time (without folds)"
+"""Heads the column of `Row.seconds`: the tables of ``holdfast status`` count the folds as well."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,11 @@ def compare(facts: Facts) -> list[Row]:
     return [*rows, _ensemble_row(facts)] if facts.ensemble else rows
 
 
-def best(rows: Sequence[Row]) -> Row | None:
-    """Return the single backbone with the highest test accuracy; the first of equals."""
-    known = [row for row in rows if row.accuracy is not None and not row.is_ensemble]
-    return max(known, key=lambda row: row.accuracy or 0.0, default=None)
+def best(rows: Sequence[Row]) -> list[Row]:
+    """Return the single backbones with the highest test accuracy: one, or all that are equal."""
+    single = [row for row in rows if row.accuracy is not None and not row.is_ensemble]
+    highest = max((row.accuracy or 0.0 for row in single), default=None)
+    return [row for row in single if row.accuracy == highest]
 
 
 def entries(rows: Sequence[Row]) -> list[Entry]:
@@ -136,8 +139,7 @@ def _ensemble_row(facts: Facts) -> Row:
     assert facts.ensemble is not None
     result = facts.ensemble.result
     job = JobStatus(job="", backbone="", fold=None, state=COMPLETE, result=result)
-    members = facts.ensemble.weights
-    counted = [facts.parameters.get(name) for name in members]
+    counted = [facts.parameters.get(name) for name in facts.ensemble.members]
     return Row(
         name=ENSEMBLE,
         state=COMPLETE,

@@ -11,8 +11,8 @@ from holdfast.report.comparison import ENSEMBLE, Row, entries
 from holdfast.report.facts import Facts, classes_of, confusion_of
 from holdfast.report.figures import Course, Drawn, Panel
 from holdfast.report.roc import curves_of_classes, means_of
-from holdfast.report.text import UNKNOWN, number, percent, plain
-from holdfast.status import Curve, JobStatus
+from holdfast.report.text import UNKNOWN, number, percent, plain, times
+from holdfast.status import Curve, JobStatus, counted
 
 _PANELS = {
     "loss": {"training": "train_loss", "validation": "val_loss"},
@@ -74,22 +74,18 @@ def largest_confusions(
 def _of_all(facts: Facts, rows: Sequence[Row]) -> Iterator[Plan]:
     known, drawable = [row for row in rows if row.accuracy is not None], entries(rows)
     if known:
-        low, high = (f(known, key=lambda row: row.accuracy or 0.0) for f in (min, max))
-        words = (
-            f"Test accuracy of {len(known)} models, from {percent(low.accuracy)} ({low.name}) to "
-            f"{percent(high.accuracy)} ({high.name}). The numbers stand in the table of results."
-        )
+        words = f"{_span_of(known)} The numbers stand in the table of results."
         best = f" of the best {figures.MOST_ENTRIES}" if len(rows) > figures.MOST_ENTRIES else ""
         caption = f"Accuracy on the test images{best}, and the spread over the folds"
         yield "comparison", caption, words, lambda: figures.drawn(figures.draw_comparison, drawable)
     costed = [row for row in known if row.seconds and not row.is_ensemble]
     if costed:
         words = "The same accuracies, by time in training and by parameters; see the table."
-        caption = "Accuracy, by what it costs: time in training, parameters"
+        caption = "Accuracy, by what it costs: time in training (without folds), parameters"
         yield "costs", caption, words, lambda: figures.drawn(figures.draw_costs, drawable)
     if folded := [row for row in rows if row.fold_scores]:
         words = "; ".join(
-            f"{row.name}: mean {percent(row.fold_mean)} of {len(row.fold_scores)} folds"
+            f"{row.name}: mean {percent(row.fold_mean)} of {counted(len(row.fold_scores), 'fold')}"
             for row in folded
         )
         caption = "Accuracy of every fold, each measured on its held-out part"
@@ -98,13 +94,26 @@ def _of_all(facts: Facts, rows: Sequence[Row]) -> Iterator[Plan]:
         yield _roc_of_all(facts)
 
 
+def _span_of(known: Sequence[Row]) -> str:
+    low, high = (f(known, key=lambda row: row.accuracy or 0.0) for f in (min, max))
+    least, most = percent(low.accuracy), percent(high.accuracy)
+    if len(known) == 1:
+        return f"Test accuracy of {low.name}: {least}."
+    if low.accuracy == high.accuracy:
+        return f"Test accuracy of {len(known)} models, {least} each."
+    return (
+        f"Test accuracy of {len(known)} models, from {least} ({low.name}) to {most} ({high.name})."
+    )
+
+
 def _roc_of_all(facts: Facts) -> Plan:
     means = [means_of(scores, job)[0] for job, scores in facts.scores.items()]
     scored = facts.ensemble.scores if facts.ensemble else None
     ensemble = means_of(scored, ENSEMBLE)[0] if scored else None
     every = [*means, ensemble] if ensemble else means
     words = "; ".join(f"{line.label}: {number(line.area, 3)}" for line in every)
-    caption = "ROC curves of all models, the mean over the classes"
+    dashed = "; thick and dashed: the ensemble" if ensemble else ""
+    caption = f"ROC curves of all models, the mean over the classes{dashed}"
     return (
         "roc",
         caption,
@@ -146,10 +155,11 @@ def _of_result(facts: Facts, name: str, title: str, result: dict[str, object]) -
         for true, taken, count, total in largest_confusions(matrix, classes)
     ]
     words = f"Most frequent: {'; '.join(told)}." if told else "No image is taken for another class."
+    images = counted(round(matrix.sum()), "image")
     yield (
         f"confusion_{name}",
         f"{title}: which class is taken for which",
-        f"Confusion matrix of {len(matrix)} classes, {matrix.sum():.0f} images. {words}",
+        f"Confusion matrix of {len(matrix)} classes, {images}. {words}",
         lambda: figures.drawn(figures.draw_confusion, matrix, classes),
     )
 
@@ -192,6 +202,5 @@ def _words_of_course(curve: Curve, course: Course) -> str:
         for last in [next((v for v in reversed(values) if v is not None), None)]
     ]
     stops = len(course.marks)
-    times = "once" if stops == 1 else f"{stops} times"
-    cut = f" It was interrupted {times}." if stops else ""
-    return f"{len(curve.rows)} epochs: {'; '.join(ends)}.{cut}"
+    cut = f" It was interrupted {times(stops)}." if stops else ""
+    return f"{counted(len(curve.rows), 'epoch')}: {'; '.join(ends)}.{cut}"

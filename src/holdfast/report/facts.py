@@ -35,6 +35,11 @@ class Ensemble:
     """Measured on the test images, as a job's result is."""
     scores: Scores | None = None
 
+    @property
+    def members(self) -> list[str]:
+        """Those that have a say: a weight may be 0."""
+        return [name for name, weight in self.weights.items() if weight > 0]
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -60,6 +65,16 @@ class Facts:
     def finished(self) -> bool:
         """Whether every job of the run is complete."""
         return all(job.state == COMPLETE for job in self.status.jobs)
+
+    @property
+    def open_folds(self) -> int:
+        """How many folds are not complete."""
+        return sum(job.fold is not None and job.state != COMPLETE for job in self.status.jobs)
+
+    @property
+    def only_folds_are_open(self) -> bool:
+        """Whether every full split is complete, and some fold is not."""
+        return not self.finished and self.status.completed == self.status.total_backbones
 
     def job(self, backbone: str, fold: int | None = None) -> JobStatus | None:
         """Return how one job stands."""

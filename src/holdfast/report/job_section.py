@@ -10,9 +10,9 @@ from holdfast.report.figures import shares_of_rows
 from holdfast.report.html import Child, Markup, inline_svg, join, table, tag
 from holdfast.report.roc import areas
 from holdfast.report.sections import flat
-from holdfast.report.text import UNKNOWN, number, percent, plain
+from holdfast.report.text import UNKNOWN, number, percent, plain, times
 from holdfast.rundir import Result
-from holdfast.status import COMPLETE, JobStatus, clock, describe
+from holdfast.status import COMPLETE, JobStatus, clock, counted, describe
 
 Drawings = Mapping[str, Drawing]
 _MOST_WORDS = 260
@@ -80,7 +80,7 @@ def _state(job: JobStatus) -> Markup:
     if job.seconds:
         words.append(f"{clock(job.seconds)} in training")
     if job.interruptions:
-        words.append(f"interrupted {job.interruptions} times".replace(" 1 times", " once"))
+        words.append(f"interrupted {times(job.interruptions)}")
     return join(
         tag("p", "; ".join(words), ".", class_="quiet"),
         tag("p", tag("b", "Failed: "), job.error, class_="note") if job.error else None,
@@ -118,7 +118,7 @@ def _by_class(facts: Facts, job: JobStatus) -> Markup | None:
     shown = table(heads, rows[:_MOST_CLASSES], caption="Class by class")
     more = len(rows) - _MOST_CLASSES
     told = [
-        tag("li", f"{true} taken for {taken}: {count} of {total} images")
+        tag("li", f"{true} taken for {taken}: {count} of {counted(total, 'image')}")
         for true, taken, count, total in largest_confusions(matrix, classes)
     ]
     return tag(

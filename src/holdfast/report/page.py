@@ -15,6 +15,7 @@ from holdfast.report.job_section import (
     figure,
 )
 from holdfast.report.text import counted_names
+from holdfast.status import counted
 
 _OF_ALL = ("comparison", "costs", "folds", "roc")
 # nothing is fetched and nothing runs, whatever a name has smuggled in
@@ -59,9 +60,16 @@ def shown_rows(facts: Facts, rows: Sequence[Row]) -> list[Row]:
 
 def _lead(facts: Facts) -> Markup:
     when = facts.status.timestamp[:16].replace("T", " ")
-    what = "trained to completion" if facts.finished else "not all of them complete yet"
     as_of = f", as of {when}" if when else ""
-    return tag("p", f"{counted_names(facts.backbones)}, {what}{as_of}.", class_="quiet")
+    return tag("p", f"{counted_names(facts.backbones)}, {_standing(facts)}{as_of}.", class_="quiet")
+
+
+def _standing(facts: Facts) -> str:
+    if facts.finished:
+        return "trained to completion"
+    if facts.only_folds_are_open:
+        return f"trained to completion but for {counted(facts.open_folds, 'fold')}"
+    return "not complete yet" if len(facts.backbones) == 1 else "not all of them complete yet"
 
 
 def _parts(

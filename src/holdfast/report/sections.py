@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from holdfast import __version__
-from holdfast.report.comparison import Row, best
+from holdfast.report.comparison import TIME, Row, best
 from holdfast.report.facts import Facts, confusion_of
 from holdfast.report.html import Child, Markup, join, table, tag
 from holdfast.report.text import UNKNOWN, number, percent, plain, thousands
@@ -22,12 +22,13 @@ def not_finished(facts: Facts) -> Markup | None:
     folds = [job for job in status.jobs if job.fold is not None]
     done = sum(job.state == COMPLETE for job in folds)
     of_folds = f" and {done} of {counted(len(folds), 'fold')}" if folds else ""
+    are = "are" if folds or status.total_backbones != 1 else "is"
     left = f" About {rough(facts.seconds_left)} of training are left." if facts.seconds_left else ""
     under_way = " It is in training now." if status.training else ""
     return tag(
         "p",
         tag("b", "This series is not finished: "),
-        f"{status.completed} of {counted(status.total_backbones, 'backbone')}{of_folds} are "
+        f"{status.completed} of {counted(status.total_backbones, 'backbone')}{of_folds} {are} "
         f"complete.{under_way}{left} What follows is what is known so far.",
         class_="note",
     )
@@ -40,13 +41,14 @@ def summary(facts: Facts, rows: Sequence[Row]) -> Markup:
         (
             "Backbones complete",
             f"{status.completed} of {status.total_backbones}",
-            ", ".join(f"{stage} {epochs} epochs" for stage, epochs in status.stages.items()),
+            ", ".join(f"{stage} {counted(n, 'epoch')}" for stage, n in status.stages.items()),
         )
     ]
-    if first is not None:
-        boxes.append(("Best single backbone", percent(first.accuracy), first.name))
+    if first:
+        more = f", and {len(first) - 1} more as good" if len(first) > 1 else ""
+        boxes.append(("Best single backbone", percent(first[0].accuracy), first[0].name + more))
     if facts.ensemble is not None:
-        members = counted(sum(w > 0 for w in facts.ensemble.weights.values()), "backbone")
+        members = counted(len(facts.ensemble.members), "backbone")
         boxes.append(("Ensemble", percent(rows[-1].accuracy), f"soft vote of {members}"))
     boxes += [_images_box(facts), *_machine_box(facts.record), *_interruption_boxes(facts)]
     items = [
@@ -93,7 +95,8 @@ def _interruption_boxes(facts: Facts) -> list[tuple[str, str, str]]:
     total = sum(job.seconds for job in facts.status.jobs)
     boxes = [("Time in training", clock(total) or UNKNOWN, "of the complete jobs, folds included")]
     if not stops:
-        return [*boxes, ("Interruptions", "0", "undisturbed")]
+        so_far = "undisturbed" if facts.finished else "that training went on from, so far"
+        return [*boxes, ("Interruptions", "0", so_far)]
     asked = sum(stop.asked_for for stop in stops)
     kinds = [f"{len(stops) - asked} without warning"] if len(stops) > asked else []
     kinds += [f"{asked} asked for"] if asked else []
@@ -123,18 +126,19 @@ def rough(seconds: float | None) -> str:
 
 
 def comparison(rows: Sequence[Row]) -> Markup:
-    """Return the table of results; the best single backbone's accuracy stands out."""
+    """Return the table of results; the best single backbones' accuracies stand out."""
     heads: list[Child] = [
         *("Backbone", "Accuracy", "95 % interval", "Precision", "Recall", "F1", "ROC AUC"),
-        *("Loss", "Folds", "Time", "Parameters", "Interrupted"),
+        *("Loss", "Folds", TIME, "Parameters", "Interrupted"),
     ]
     first = best(rows)
-    body = [_comparison_row(row, row is first) for row in rows]
+    body = [_comparison_row(row, row in first) for row in rows]
     notes = [
         "Accuracy on the test images, with Wilson's interval. Precision, recall and F1 are means "
         "over the classes; ROC AUC is one class against the rest. Folds: mean accuracy ± standard "
         "deviation, each measured on its held-out part, which also chose its epoch: slightly "
-        "optimistic. Time in training is that of the full split.",
+        "optimistic. Time in training is that of the full split; `holdfast status` adds that of "
+        "the folds.",
     ]
     if any(row.changed for row in rows):
         notes.append(_CHANGED)
@@ -184,8 +188,10 @@ def ensemble(facts: Facts) -> Markup | None:
 def interruptions(facts: Facts) -> Markup:
     """Return every end before the end, and where it went on."""
     stops = facts.past.interruptions
-    if not stops:
+    if not stops and facts.finished:
         return tag("p", "The run was not interrupted.")
+    if not stops:  # one is known once a start has gone on
+        return tag("p", "None that training went on from yet.")
     rows: list[list[Child]] = [
         [
             f"{stop.time:%Y-%m-%d %H:%M:%S}",

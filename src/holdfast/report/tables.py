@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from holdfast import __version__
-from holdfast.report.comparison import Row, best
+from holdfast.report.comparison import TIME, Row, best
 from holdfast.report.facts import Facts
 from holdfast.report.text import of_text, plain, thousands
 from holdfast.status import clock, finite
@@ -75,11 +75,11 @@ def as_json(facts: Facts, rows: Sequence[Row]) -> str:
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
-    """Return the table as a page of Markdown shows it; the best single accuracy is bold."""
-    heads = _paper_heads()
+    """Return the table as a page of Markdown shows it; the best single accuracies are bold."""
+    heads, bold = _paper_heads(), best(rows)
     lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
     lines += [
-        f"| {' | '.join(_bold(cells, '**', '**') if row is best(rows) else cells)} |"
+        f"| {' | '.join(_bold(cells, '**', '**') if row in bold else cells)} |"
         for row in rows
         for cells in [_paper_cells(row, escape_markdown, " ± ")]
     ]
@@ -87,8 +87,8 @@ def as_markdown(rows: Sequence[Row]) -> str:
 
 
 def as_latex(rows: Sequence[Row]) -> str:
-    """Return the table for LaTeX with booktabs; the best single accuracy is bold."""
-    heads = [escape_latex(head) for head in _paper_heads()]
+    """Return the table for LaTeX with booktabs; the best single accuracies are bold."""
+    heads, bold = [escape_latex(head) for head in _paper_heads()], best(rows)
     lines = [
         "% needs \\usepackage{booktabs}",
         f"\\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
@@ -100,7 +100,7 @@ def as_latex(rows: Sequence[Row]) -> str:
         if row.is_ensemble:
             lines.append("\\midrule")
         cells = _paper_cells(row, escape_latex, r" $\pm$ ")
-        lines.append(" & ".join(_bold(cells, r"\textbf{", "}") if row is best(rows) else cells))
+        lines.append(" & ".join(_bold(cells, r"\textbf{", "}") if row in bold else cells))
         lines[-1] += r" \\"
     notes = [f"% {note}" for note in _paper_notes(rows, "")]
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", *notes]) + "\n"
@@ -129,7 +129,7 @@ def escape_latex(text: str) -> str:
 
 
 def _paper_heads() -> list[str]:
-    return ["Backbone", "Accuracy", "F1", "ROC AUC", "Folds", "Parameters", "Time"]
+    return ["Backbone", "Accuracy", "F1", "ROC AUC", "Folds", "Parameters", TIME]
 
 
 def _paper_cells(row: Row, escape: Callable[[str], str], plus_minus: str) -> list[str]:

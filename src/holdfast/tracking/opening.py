@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import shorten
 
 from holdfast.errors import UsageError
 from holdfast.rundir import EVENT_FILES, load_state
@@ -14,6 +15,8 @@ from holdfast.tracking.follower import Follower, OnNotice, Tracker
 from holdfast.tracking.patience import TRACK, patience
 
 _MLFLOW_URI = "MLFLOW_TRACKING_URI"
+_OF_DATABASES = ("sqlalchemy", "alembic")  # the whole of MLflow brings them, its client does not
+_LONGEST = 200
 
 
 def check_tools(track: Sequence[str]) -> None:
@@ -64,17 +67,26 @@ def _open(spec: str, directory: Path, where: str, data: str | None) -> Tracker:
         from holdfast.tracking.event_files import EventFiles
 
         return EventFiles(_folder(place, directory, where))
-    from mlflow.exceptions import MlflowException
-
     from holdfast.tracking.mlflow_runs import MlflowRuns
 
     uri = place or os.environ.get(_MLFLOW_URI, "")
     experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or _experiment(data)
     try:
         return MlflowRuns(uri, experiment, {"holdfast.directory": named(where)})
-    except (MlflowException, ImportError) as error:
-        why = " ".join(str(error).split())[:200]
-        raise UsageError(f"--track mlflow: this URI cannot be used: {why}") from None
+    except Exception as error:  # MLflow lets through whatever its stores raise
+        raise UsageError(f"--track mlflow: {_why_not(uri, error)}") from error
+
+
+def _why_not(uri: str, error: Exception) -> str:
+    """Say in one line why MLflow does not take a URI, and, where that is known, what helps."""
+    text = " ".join(str(error).split())
+    kind = uri.partition(":")[0]
+    if "unsupported URI" in text or getattr(error, "name", None) in _OF_DATABASES:
+        return (
+            f"the MLflow installed here cannot use a {kind}: URI; for a database, such as "
+            "sqlite:///mlflow.db: pip install mlflow; for a server: mlflow:http://HOST:PORT"
+        )
+    return f"this URI cannot be used: {shorten(text, _LONGEST, placeholder=' …')}"
 
 
 def _folder(place: str, directory: Path, where: str) -> Path:

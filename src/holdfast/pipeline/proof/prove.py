@@ -57,7 +57,8 @@ def prove(
         if outcome.failed or not outcome.kills:
             break
     if made:
-        say(f"killed {made} times: {_agreement(calm.jobs, faults)}")
+        often = "once" if made == 1 else f"{made} times"
+        say(f"killed {often}: {_agreement(calm.jobs, faults)}")
     told = {name: faults[name] for name in (*calm.jobs, THE_COMMAND) if name in faults}
     return Verdict(calm.jobs, made, frozenset(resumed), told)
 

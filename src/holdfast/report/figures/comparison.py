@@ -98,7 +98,7 @@ def draw_costs(entries: Sequence[Entry]) -> Figure:
     _mark(panels[0], [entry.seconds for entry in known], _TIMES, FuncFormatter(_time))
     _draw_cost(panels[1], known, [entry.parameters for entry in known])
     _mark(panels[1], [entry.parameters for entry in known], _COUNTS, FuncFormatter(_count))
-    panels[0].set_xlabel("time in training")
+    panels[0].set_xlabel("time in training, without folds")
     panels[1].set_xlabel("parameters")
     panels[0].set_ylabel("test accuracy")
     percent_axis(panels[0].yaxis)

@@ -53,7 +53,7 @@ def draw_roc_of_all(means: Sequence[RocLine], ensemble: RocLine | None = None) -
             dashes = _DASHES[place // len(COLOURS) % len(_DASHES)]
             _plot(axes, line, COLOURS[place % len(COLOURS)], dashes, 1.2)
         if ensemble is not None:
-            _plot(axes, ensemble, INK, "-", 2.0)
+            _plot(axes, ensemble, INK, "--", 2.0)  # it may be one model's, which shows through
     _key(figure, whole, "macro area under the curve")
     return figure
 
