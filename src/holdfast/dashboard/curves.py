@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from holdfast.dashboard.axes import Axis, spread
 from holdfast.dashboard.markup import Markup, tag
+from holdfast.status import counted
 
 WIDTH, HEIGHT = 400, 236
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 388, 24, 208
@@ -77,7 +78,9 @@ def summary(lines: Sequence[Line], scene: Scene, write: Callable[[float], str]) 
         )
     count = len(scene.interruptions)
     where = ", ".join(f"{mark:g}" for mark in scene.interruptions[:20])
-    stops = f"{count} interruptions, after {where} epochs" if count else "no interruption"
+    stops = (
+        f"{counted(count, 'interruption')}, after {where} epochs" if count else "no interruption"
+    )
     return "; ".join([*parts, stops]) + "."
 
 
