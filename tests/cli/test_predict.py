@@ -103,7 +103,9 @@ def test_no_readable_image_is_no_table(trained_run: Path, form: list[str], said:
     """The line on stderr says it all; JSON and CSV are whole all the same."""
     shown = predict(trained_run, "nofile.jpg", *form)
     assert shown.exit_code == 1
-    assert shown.stderr == "! nofile.jpg: the file is gone, or a link that points nowhere\n"
+    assert (
+        shown.stderr == "! nofile.jpg: there is no such file, or it is a link that points nowhere\n"
+    )
     assert "".join(shown.stdout.split())[: len(said) or None] == said
 
 
