@@ -29,6 +29,7 @@ from holdfast.rundir.layout import (
     parse_result,
 )
 from holdfast.rundir.lines import Record
+from holdfast.rundir.pauses import COMPLETED, INTERRUPTED, resumptions
 from holdfast.rundir.peek import peek, peek_or_none
 from holdfast.rundir.record import FORMAT_VERSION, mismatch
 from holdfast.rundir.recovery import (
@@ -55,6 +56,7 @@ from holdfast.storage.boot import boot_id
 
 __all__ = [
     "Books",
+    "COMPLETED",
     "CheckpointFile",
     "DAMAGED",
     "DEATHS",
@@ -64,6 +66,7 @@ __all__ = [
     "FileReport",
     "HistoryRow",
     "IMAGE_CACHE",
+    "INTERRUPTED",
     "JOURNAL",
     "JobName",
     "Journal",
@@ -111,6 +114,7 @@ __all__ = [
     "pth_reports",
     "read_sources",
     "record_start",
+    "resumptions",
     "rows",
     "save_state",
     "set_aside",

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.rundir import (
+    COMPLETED,
+    INTERRUPTED,
     HistoryRow,
     JobName,
     Journal,
@@ -16,6 +18,7 @@ from holdfast.rundir import (
     best_path,
     list_checkpoints,
     peek_or_none,
+    resumptions,
     rows,
 )
 
@@ -37,8 +40,6 @@ class Interruption:
     """Seconds of training that had not to be done again; None where the journal lacks it."""
     lost: float | None
     """Seconds of training that were done again, at most about; None where it lacks that."""
-    extends: bool = False
-    """Whether the job was complete, and went on because more epochs were asked for."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def read_recent(directory: Path, jobs: Iterable[str]) -> Past:
 
 
 def _tell(records: list[Record]) -> Past:
-    pauses = _pauses(records)
+    pauses = [(record, ended) for record, ended in resumptions(records) if _time(record)]
     epochs: dict[str, dict[tuple[str, int], Record]] = defaultdict(dict)
     for record in records:
         if record["event"] == "epoch":
@@ -106,10 +107,11 @@ def _tell(records: list[Record]) -> Past:
             epochs[record["job"]].pop(key, None)
             epochs[record["job"]][key] = record  # the last one is of the training that went on
     curves = {job: _curve(job, list(mine.values()), pauses) for job, mine in epochs.items()}
-    return Past(curves, [pause for pause in pauses if not pause.extends])
+    interruptions = [_interruption(*pause) for pause in pauses if pause[1] != COMPLETED]
+    return Past(curves, sorted(interruptions, key=lambda stop: stop.time))
 
 
-def _curve(job: str, epochs: list[Record], pauses: list[Interruption]) -> Curve:
+def _curve(job: str, epochs: list[Record], pauses: list[tuple[Record, str | None]]) -> Curve:
     order = {stage: place for place, stage in enumerate(dict.fromkeys(r["stage"] for r in epochs))}
     epochs.sort(key=lambda record: (order[record["stage"]], record["epoch"]))
     history = [{k: v for k, v in record.items() if k not in _OURS} for record in epochs]
@@ -122,30 +124,22 @@ def _curve(job: str, epochs: list[Record], pauses: list[Interruption]) -> Curve:
         before = places.get((at.stage, at.epoch), starts.get(at.stage, len(history)))
         return before + (0.5 if at.step else 0.0)
 
-    mine = [pause for pause in pauses if pause.job == job]
-    marks = [mark(pause.position) for pause in mine if not pause.extends]
-    waits = [mark(pause.position) for pause in mine]
+    mine = [(mark(_position(at)), ended) for at, ended in pauses if at["job"] == job]
+    marks = [place for place, ended in mine if ended != COMPLETED]
+    waits = [place for place, _ in mine]
     return Curve(job, history, [_time(record) for record in epochs], marks, waits)
 
 
-def _pauses(records: list[Record]) -> list[Interruption]:
-    asked, complete, found = set(), set(), []
-    for record in records:
-        event, job = record["event"], record.get("job")
-        if event == "job_resumed" and (when := _time(record)):
-            at = Position(record["stage"], record["epoch"], record["step"])
-            spared, interval = _number(record.get("seconds")), _number(record.get("interval"))
-            extends = job in complete
-            lost = 0.0 if job in asked or extends else interval
-            found.append(Interruption(when, str(job), at, job in asked, spared, lost, extends))
-        if event in ("job_started", "job_resumed"):
-            asked.discard(job)
-            complete.discard(job)
-        elif event == "job_interrupted":
-            asked.add(job)
-        elif event == "job_completed":
-            complete.add(job)
-    return sorted(found, key=lambda pause: pause.time)
+def _interruption(record: Record, ended: str | None) -> Interruption:
+    when, asked = _time(record), ended == INTERRUPTED
+    assert when is not None
+    spared, interval = _number(record.get("seconds")), _number(record.get("interval"))
+    lost = 0.0 if asked else interval
+    return Interruption(when, record["job"], _position(record), asked, spared, lost)
+
+
+def _position(record: Record) -> Position:
+    return Position(record["stage"], record["epoch"], record["step"])
 
 
 def _history_in_files(directory: Path, job: JobName) -> list[HistoryRow]:

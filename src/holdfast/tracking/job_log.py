@@ -5,11 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from holdfast.rundir import JobName, Position, Record
+from holdfast.rundir import COMPLETED, INTERRUPTED, JobName, Position, Record, resumptions
 
 RUNNING, COMPLETE, FAILED, STOPPED = "running", "complete", "failed", "stopped"
 
 _OURS = {"time", "event", "job", "stage", "epoch"}  # of an epoch's record, what is no quantity
+_ENDS: dict[str | None, tuple[str, str]] = {
+    None: ("interruption", "died"),
+    INTERRUPTED: ("interruption", "stopped as asked"),
+    COMPLETED: ("extension", "was complete"),
+}
 _TWICE = {"final_accuracy", "final_loss"}  # the guide's names for what a result has anyway
 
 
@@ -72,7 +77,7 @@ def job_log(job: str, run_id: str, run: Mapping[str, Any], records: Iterable[Rec
         for (stage, epoch), record in trained.items()
     ]
     log.epochs = sorted(epochs, key=lambda epoch: epoch.step)
-    asked, last, complete = False, 0, False
+    last, ends = 0, (ended for _, ended in resumptions(mine))
     for record in mine:
         event = record["event"]
         if event == "epoch":
@@ -80,14 +85,11 @@ def job_log(job: str, run_id: str, run: Mapping[str, Any], records: Iterable[Rec
         elif event == "job_resumed":
             at = Position(record["stage"], record["epoch"], record["step"])
             step, when = before[at.stage] + at.epoch, _time(record)
-            what, how = "interruption", "stopped as asked" if asked else "died"
-            what, how = ("extension", "was complete") if complete else (what, how)
+            what, how = _ENDS[next(ends)]
             log.notes.append(Note(step, when, what, f"{how}; went on from {at}"))
             log.state, log.ended, log.result, log.tags = RUNNING, 0.0, {}, {}
         elif event in ("job_failed", "job_completed"):
             _end(log, record, last)
-        complete = event == "job_completed"
-        asked = event == "job_interrupted" or (asked and event != "job_resumed")
     return log
 
 
