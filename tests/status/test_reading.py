@@ -8,7 +8,7 @@ import pytest
 from holdfast.checkpoint import Ledger
 from holdfast.errors import UsageError
 from holdfast.rundir import JobName, RecoveryState, save_state
-from holdfast.status import JobStatus, read_run, render_text
+from holdfast.status import JobStatus, no_run, read_run, render_text
 from holdfast.status.past import _END
 from tests.status.test_past import A, B, half_way
 from tests.status.whole import write_whole
@@ -107,7 +107,8 @@ def test_printed_status_is_the_report(half_way: Path, tmp_path: Path) -> None:
     assert f"{status}\n" == render_text(status)
     (tmp_path / "empty").mkdir()
     empty = read_run(tmp_path / "empty")
-    assert str(empty) == f"{tmp_path / 'empty'}: no run is recorded here"
+    assert str(empty) == no_run(str(tmp_path / "empty"))
+    assert str(empty).startswith(f"{tmp_path / 'empty'}: no run is recorded here; ")
 
 
 def test_frame_has_a_row_for_each_job(hostile: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from holdfast.config import BACKBONES
-from holdfast.status import read_run, render_text, results_table
+from holdfast.status import no_run, read_run, render_text, results_table
 
 
 def show_status(where: str | Path, as_json: bool) -> None:
@@ -26,8 +26,3 @@ def show_status(where: str | Path, as_json: bool) -> None:
     console.out(render_text(status), highlight=False)
     if status.total_backbones and not status.remaining:
         console.print(results_table(status, console.width))
-
-
-def no_run(directory: str) -> str:
-    """Say that nothing is there yet."""
-    return f"{directory}: no run is recorded here; `holdfast train` begins one"

@@ -13,7 +13,6 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from holdfast.cli.status import no_run
 from holdfast.config import BACKBONES
 from holdfast.errors import EXIT_COMPLETE, EXIT_JOB_FAILED, HoldfastError
 from holdfast.status import (
@@ -27,6 +26,7 @@ from holdfast.status import (
     head_lines,
     job_line,
     live_view,
+    no_run,
     printable_text,
     read_directory,
 )

@@ -27,7 +27,7 @@ from holdfast.rundir import (
     peek_or_none,
     rows,
 )
-from holdfast.status import describe, read_status
+from holdfast.status import describe, no_run, read_status
 from holdfast.storage.objects import shown, viewed
 from holdfast.training import Predictions
 
@@ -221,7 +221,7 @@ def open_trained(
             raise UsageError(f"{where}: no such directory; `holdfast train` makes it")
         state = load_state(directory)
         if state is None or not state.run:
-            raise UsageError(f"{where}: no run is recorded here; `holdfast train` begins one")
+            raise UsageError(no_run(str(where)))
         config = recorded_config(state.run, str(where))
         machine = machine_of(config, device, on_notice)
         yield TrainedRun(directory, where, state, config, machine, data, on_progress, keep)

@@ -11,8 +11,8 @@ from holdfast.report.comparison import ENSEMBLE, Row, entries
 from holdfast.report.facts import Facts, classes_of, confusion_of
 from holdfast.report.figures import Course, Drawn, Panel
 from holdfast.report.roc import curves_of_classes, means_of
-from holdfast.report.text import UNKNOWN, number, percent, plain, times
-from holdfast.status import Curve, JobStatus, counted
+from holdfast.report.text import UNKNOWN, number, percent, plain
+from holdfast.status import Curve, JobStatus, counted, times
 
 _PANELS = {
     "loss": {"training": "train_loss", "validation": "val_loss"},

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from holdfast.config import BACKBONES
 from holdfast.errors import UsageError
 from holdfast.rundir import RecoveryState, Result, last_start, load_state
-from holdfast.status import COMPLETE, JobStatus, Past, Status, read_past, read_status, time_left
+from holdfast.status import (
+    COMPLETE,
+    JobStatus,
+    Past,
+    Status,
+    no_run,
+    read_past,
+    read_status,
+    time_left,
+)
 
 _MOST_CLASSES = 10_000
 _MOST_JOBS = 200  # with figures: drawing them takes about a second each
@@ -106,9 +115,7 @@ def gather(directory: Path) -> Facts:
     status = read_status(directory, BACKBONES)
     state = load_state(directory)
     if state is None and not status.recovery_available:
-        raise UsageError(
-            f"{status.directory}: no run is recorded here; `holdfast train` begins one"
-        )
+        raise UsageError(no_run(status.directory))
     known = state or RecoveryState()
     complete = {job.job: job.result for job in status.jobs if job.state == COMPLETE}
     past = read_past(directory, complete)

@@ -10,9 +10,9 @@ from holdfast.report.figures import shares_of_rows
 from holdfast.report.html import Child, Markup, inline_svg, join, table, tag
 from holdfast.report.roc import areas
 from holdfast.report.sections import flat
-from holdfast.report.text import UNKNOWN, number, percent, plain, times
+from holdfast.report.text import UNKNOWN, number, percent, plain
 from holdfast.rundir import Result
-from holdfast.status import COMPLETE, JobStatus, clock, counted, describe
+from holdfast.status import COMPLETE, JobStatus, clock, counted, describe, times
 
 Drawings = Mapping[str, Drawing]
 _MOST_WORDS = 260

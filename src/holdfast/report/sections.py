@@ -8,7 +8,7 @@ from holdfast.report.comparison import TIME, Row, best
 from holdfast.report.facts import Facts, confusion_of
 from holdfast.report.html import Child, Markup, join, table, tag
 from holdfast.report.text import UNKNOWN, number, percent, plain, thousands
-from holdfast.status import COMPLETE, FAILED, clock, counted
+from holdfast.status import FAILED, clock, counted
 
 _MOST_STOPS = 200
 _CHANGED = "* settings or data changed in training: not what an undisturbed run gives"
@@ -20,7 +20,7 @@ def not_finished(facts: Facts) -> Markup | None:
     if facts.finished:
         return None
     folds = [job for job in status.jobs if job.fold is not None]
-    done = sum(job.state == COMPLETE for job in folds)
+    done = len(folds) - facts.open_folds
     of_folds = f" and {done} of {counted(len(folds), 'fold')}" if folds else ""
     are = "are" if folds or status.total_backbones != 1 else "is"
     left = f" About {rough(facts.seconds_left)} of training are left." if facts.seconds_left else ""

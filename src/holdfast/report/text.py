@@ -32,11 +32,6 @@ def number(value: float | None, digits: int = 4) -> str:
     return UNKNOWN if value is None else f"{value:.{digits}f}"
 
 
-def times(count: int) -> str:
-    """Return how often: once, or 2 times."""
-    return "once" if count == 1 else f"{count} times"
-
-
 def counted_names(names: list[str]) -> str:
     """Return how many backbones these are, or, of one, its name."""
     return names[0] if len(names) == 1 else f"{len(names)} backbones"

@@ -27,9 +27,11 @@ from holdfast.status.text import (
     duration,
     human_bytes,
     job_line,
+    no_run,
     printable_text,
     render_text,
     resume_lines,
+    times,
 )
 from holdfast.status.verification import Verification, verification_lines, verify
 
@@ -56,6 +58,7 @@ __all__ = [
     "job_line",
     "list_files",
     "live_view",
+    "no_run",
     "printable_text",
     "read_directory",
     "read_past",
@@ -67,6 +70,7 @@ __all__ = [
     "stage_epochs",
     "summarise",
     "time_left",
+    "times",
     "verification_lines",
     "verify",
     "who_trains",

@@ -122,10 +122,9 @@ class Status:
 
     def __str__(self) -> str:
         """Be the report of ``holdfast status``, without its table of results."""
-        from holdfast.status.text import render_text
+        from holdfast.status.text import no_run, render_text
 
-        nothing = f"{self.directory}: no run is recorded here"
-        return render_text(self).rstrip("\n") if self.begun else nothing
+        return render_text(self).rstrip("\n") if self.begun else no_run(self.directory)
 
     def _repr_html_(self) -> str:
         """Be a table in a notebook."""

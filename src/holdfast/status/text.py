@@ -110,6 +110,16 @@ def counted(count: int, noun: str) -> str:
     return f"1 {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def times(count: int) -> str:
+    """Return how often: once, or 2 times."""
+    return "once" if count == 1 else f"{count} times"
+
+
+def no_run(directory: str) -> str:
+    """Say that nothing is there yet."""
+    return f"{directory}: no run is recorded here; `holdfast train` begins one"
+
+
 def describe(job: JobStatus) -> str:
     """Say in a few words where a job stands."""
     if job.state == COMPLETE:

@@ -9,6 +9,7 @@ from holdfast.pipeline.proof.causes import explain
 from holdfast.pipeline.proof.differences import first_differences
 from holdfast.pipeline.proof.kills import Plan
 from holdfast.pipeline.proof.runs import DIRECTORY, Outcome, Say, run_killed, run_undisturbed
+from holdfast.status import times
 
 THE_COMMAND = "the command"
 """What a fault belongs to that is no single job's."""
@@ -57,8 +58,7 @@ def prove(
         if outcome.failed or not outcome.kills:
             break
     if made:
-        often = "once" if made == 1 else f"{made} times"
-        say(f"killed {often}: {_agreement(calm.jobs, faults)}")
+        say(f"killed {times(made)}: {_agreement(calm.jobs, faults)}")
     told = {name: faults[name] for name in (*calm.jobs, THE_COMMAND) if name in faults}
     return Verdict(calm.jobs, made, frozenset(resumed), told)
 
